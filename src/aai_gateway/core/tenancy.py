@@ -1,0 +1,151 @@
+"""Teams, virtual keys, callers, and who may touch which transcript and upload.
+
+AssemblyAI isolates projects, not the teams behind one account key: every holder of that key can list, read
+and delete every transcript (AssemblyAI documentation, "Account management"). These rules are the isolation.
+A thing belongs to an *owner*: the team, or the key itself when it has no team.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from aai_gateway.core.budgets import Budget, require_left
+from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.errors import Forbidden, NotFound, Unauthenticated
+
+UPLOAD_HOSTS = frozenset({"cdn.assemblyai.com", "cdn.eu.assemblyai.com"})
+"""Hosts of `upload_url`. The EU's own is not documented, so both count in either region."""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A team that shares the account. `models` empty means every chat model of its regions."""
+
+    id: str
+    alias: str
+    regions: tuple[Region, ...] = ALL_REGIONS
+    models: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    blocked: bool = False
+    created_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualKey:
+    """A virtual key as it is stored: hashed. `regions` None means the team's; `models` empty means the team's."""
+
+    hash: str
+    masked: str
+    alias: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    regions: tuple[Region, ...] | None = None
+    models: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    expires_at: datetime | None = None
+    blocked: bool = False
+    created_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a virtual key with its team, or the master key."""
+
+    key: VirtualKey | None
+    team: Team | None
+    is_admin: bool = False
+
+    @property
+    def owner(self) -> str:
+        """The owner of what this caller makes: `team:<id>`, `key:<hash>` or `master`."""
+        if self.team is not None:
+            return f"team:{self.team.id}"
+        return f"key:{self.key.hash}" if self.key is not None else "master"
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Regions that both the key and its team allow."""
+        allowed = self.team.regions if self.team is not None else ALL_REGIONS
+        narrowed = self.key.regions if self.key is not None else None
+        return allowed if narrowed is None else tuple(r for r in allowed if r in narrowed)
+
+    def may_use_model(self, model: str) -> bool:
+        """Whether key and team both allow this LiteLLM model name (lists may hold `prefix/*`)."""
+        lists = [holder.models for holder in (self.key, self.team) if holder is not None and holder.models]
+        return all(any(_model_matches(pattern, model) for pattern in allowed) for allowed in lists)
+
+
+MASTER = Caller(key=None, team=None, is_admin=True)
+
+
+def _model_matches(pattern: str, model: str) -> bool:
+    if pattern in ("*", "all-proxy-models", "all-team-models"):
+        return True
+    return model.startswith(pattern[:-1]) if pattern.endswith("/*") else pattern == model
+
+
+def new_virtual_key() -> str:
+    """A fresh virtual key, `sk-` and 22 random characters or more, as LiteLLM makes them."""
+    return f"sk-{secrets.token_urlsafe(24)}"
+
+
+def hash_key(key: str) -> str:
+    """SHA-256 of a virtual key, as hex: the only form that is stored (LiteLLM's own form)."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def mask_key(key: str) -> str:
+    """A key as people may see it: `sk-...Ab3d`."""
+    return f"sk-...{key[-4:]}"
+
+
+def presented_key(header: str | None) -> str | None:
+    """The key in an `Authorization` header: bare `sk-…`, `Bearer sk-…`, or None when there is none."""
+    if header is None:
+        return None
+    scheme, _, rest = header.strip().partition(" ")
+    key = rest.strip() if scheme.lower() == "bearer" else header.strip()
+    return key or None
+
+
+def require_usable(key: VirtualKey | None, team: Team | None, now: datetime) -> Caller:
+    """The caller that a stored key makes. Raises Unauthenticated, or Forbidden for a blocked team."""
+    if key is None or key.blocked or (key.expires_at is not None and key.expires_at <= now):
+        raise Unauthenticated
+    if key.team_id is not None and team is None:
+        raise Unauthenticated
+    if team is not None and team.blocked:
+        raise Forbidden(f"Team {team.alias} is blocked.")
+    return Caller(key=key, team=team)
+
+
+def require_budget(caller: Caller, now: datetime) -> None:
+    """Raise BudgetExceeded when the key's or the team's budget has nothing left."""
+    if caller.key is not None:
+        require_left(f"Key {caller.key.alias or caller.key.masked}", caller.key.budget, now)
+    if caller.team is not None:
+        require_left(f"Team {caller.team.alias}", caller.team.budget, now)
+
+
+def require_owner(caller: Caller, owner: str | None) -> None:
+    """Raise NotFound, as for an id that does not exist, unless the caller owns the thing or is the master."""
+    if caller.is_admin or (owner is not None and owner == caller.owner):
+        return
+    raise NotFound
+
+
+def is_upload_url(url: str) -> bool:
+    """Whether a URL points at AssemblyAI's upload store, which only an upload's owner may transcribe."""
+    try:
+        host = (urlsplit(url.strip()).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return True
+    return host in UPLOAD_HOSTS or (host.startswith("cdn.") and host.endswith(".assemblyai.com"))
