@@ -1,8 +1,8 @@
 """The emulator's own invoice: what AssemblyAI would charge for what the emulator did.
 
 It shares no price and no arithmetic with the gateway's price book, so a test that compares the two compares
-two independent figures. Each line item is rounded to whole micro-dollars, half to even; a row is the sum of its
-items. Prices: AssemblyAI documentation, "Pricing" pages read between 2026-05-29 and 2026-10-07.
+two independent figures. Each line item is rounded to whole micro-dollars, half to even; a row is the sum of
+its items. Prices: AssemblyAI documentation, "Pricing" pages read between 2026-05-29 and 2026-10-07.
 """
 
 from __future__ import annotations
