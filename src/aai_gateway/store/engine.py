@@ -1,0 +1,155 @@
+"""How the store's database is opened: its file, its connections, its migrations."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from aai_gateway.errors import StoreError
+from aai_gateway.store.schema import POSTGRES_SCHEMA, REVISION
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another process's."""
+
+WRITE = "aai_gateway_write"
+"""The execution option that makes a SQLite transaction take the write lock at its beginning."""
+
+_UPGRADE_LOCK = 0x6161_6967
+"""Postgres's advisory lock around migrations: one process upgrades, the others wait."""
+
+
+def parse_url(url: str) -> URL:
+    """The store's URL with the driver that we use. Raises StoreError for another database."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "The store's URL cannot be read; use for example sqlite:////var/lib/aai.db."
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database in (None, "", ":memory:"):
+            raise StoreError("The store's URL names no file; use for example sqlite:////var/lib/aai.db.")
+        case "sqlite":
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            raise StoreError(f"The store cannot be kept in {other}; use SQLite or Postgres.")
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """An engine for a URL of `parse_url`. Raises StoreError when its driver is not installed."""
+    options: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": orjson.loads}
+    try:
+        if url.get_backend_name() == "sqlite":
+            return _sqlite_engine(url, options)
+        search_path = {"options": f"-c search_path={POSTGRES_SCHEMA}"}
+        return create_async_engine(url, connect_args=search_path, pool_pre_ping=True, **options)
+    except ImportError as error:
+        raise StoreError(f"The store needs the package {error.name}: pip install {error.name}") from None
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if hasattr(value, "keys") else str(value)
+
+
+def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
+    # isolation_level None: the driver begins nothing by itself, so that we choose how to begin.
+    connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = create_async_engine(url, connect_args=connect_args, **options)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # Reads stay outside transactions: each statement sees the newest commit and holds up no checkpoint.
+        if connection.get_execution_options().get(WRITE):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def prepare_file(path: Path) -> None:
+    """Make the SQLite file, for its owner's eyes only, in WAL mode. Blocks; raises OSError or sqlite3.Error.
+
+    SQLite gives `-wal` and `-shm` the file's own mode.
+    """
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _use_wal(connection)
+    finally:
+        connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; when several processes do so at once, SQLite fails some without waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+async def upgrade(engine: AsyncEngine) -> None:
+    """Bring the database to REVISION: one process at a time, whole or not at all.
+
+    Raises StoreError when a newer release has written it.
+    """
+    async with engine.connect() as connection:
+        if await connection.run_sync(_revision) == REVISION:
+            return
+    async with engine.execution_options(**{WRITE: True}).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+            await connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
+        await connection.run_sync(_run_migrations)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _run_migrations(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "aai_gateway.store:migrations")
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        found = _revision(connection)
+        raise StoreError(
+            f"The store is at revision {found}, which this release does not know. "
+            "Install the aai-gateway release that wrote it, or a newer one."
+        ) from None

@@ -1,0 +1,89 @@
+"""Intents: a submission noted before it is forwarded, so that none is lost when something dies in between.
+
+open ──▶ accepted   AssemblyAI took it; `transcript_id` names the job
+  ├────▶ refused    AssemblyAI turned it away
+  └────▶ unknown    no answer, and no job of its like was found
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.store.schema import intents
+
+Outcome = Literal["open", "accepted", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A submission that is about to be forwarded. `requested` holds the options that its price depends on."""
+
+    region: Region
+    owner: str
+    audio_url: str
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    team_id: str | None = None
+    key_hash: str | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created_at: datetime = field(default_factory=utc_now)
+    outcome: Outcome = "open"
+    transcript_id: str | None = None
+
+
+async def open(connection: AsyncConnection, intent: Intent) -> None:
+    """Note an intent, before its submission is forwarded."""
+    values = {
+        "id": intent.id,
+        "region": intent.region.value,
+        "owner": intent.owner,
+        "team_id": intent.team_id,
+        "key_hash": intent.key_hash,
+        "audio_url": intent.audio_url,
+        "requested": dict(intent.requested),
+        "created_at": intent.created_at,
+        "outcome": intent.outcome,
+        "transcript_id": intent.transcript_id,
+    }
+    await connection.execute(sa.insert(intents), values)
+
+
+async def accept(connection: AsyncConnection, intent_id: str, transcript_id: str) -> bool:
+    """AssemblyAI took the submission. False when it was known already; a late answer mends an unknown one."""
+    still = intents.c.outcome.in_(("open", "unknown"))
+    query = sa.update(intents).where(intents.c.id == intent_id, still)
+    result = await connection.execute(query.values(outcome="accepted", transcript_id=transcript_id))
+    return result.rowcount == 1
+
+
+async def close(connection: AsyncConnection, intent_id: str, outcome: Literal["refused", "unknown"]) -> bool:
+    """The submission came to nothing. False when it was closed or accepted already."""
+    query = sa.update(intents).where(intents.c.id == intent_id, intents.c.outcome == "open")
+    result = await connection.execute(query.values(outcome=outcome))
+    return result.rowcount == 1
+
+
+async def unresolved(connection: AsyncConnection, region: Region, before: datetime) -> list[Intent]:
+    """Open intents of a region from before a moment, oldest first."""
+    query = (
+        sa.select(intents)
+        .where(
+            intents.c.outcome == sa.literal_column("'open'"),
+            intents.c.region == region.value,
+            intents.c.created_at < before,
+        )
+        .order_by(intents.c.created_at, intents.c.id)
+    )
+    return [_intent_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _intent_of(row: sa.RowMapping) -> Intent:
+    return Intent(**{**row, "region": Region(row["region"])})

@@ -1,0 +1,176 @@
+"""Virtual keys, stored by their hash. Functions take a connection of `Store.read` or `Store.write`.
+
+A key is revoked by `update(blocked=True)` or `delete`; both hold from the next request on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Team, VirtualKey
+from aai_gateway.errors import StoreError
+from aai_gateway.store._budgets import budget_of, limit_values
+from aai_gateway.store.schema import teams, virtual_keys
+from aai_gateway.store.teams import team_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# Built once: every request asks this, and building a statement costs more than running it.
+_WITH_TEAM = (
+    sa.select(virtual_keys, teams)
+    .select_from(virtual_keys.outerjoin(teams, teams.c.id == virtual_keys.c.team_id))
+    .where(virtual_keys.c.hash == sa.bindparam("hash"))
+)
+
+
+class KeyChanges(TypedDict, total=False):
+    """What `update` may change. `budget` sets limit and period; `spent_micros` sets what is spent."""
+
+    alias: str | None
+    team_id: str | None
+    user_id: str | None
+    regions: tuple[Region, ...] | None
+    models: tuple[str, ...]
+    budget: Budget
+    spent_micros: int
+    expires_at: datetime | None
+    blocked: bool
+    metadata: Mapping[str, Any]
+
+
+async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
+    """Add a key and return it as stored.
+
+    Raises StoreError when its hash or alias is taken, or its team is not there.
+    """
+    created_at = key.created_at or utc_now()
+    values = {
+        "hash": key.hash,
+        "masked": key.masked,
+        "alias": key.alias,
+        "team_id": key.team_id,
+        "user_id": key.user_id,
+        "regions": None if key.regions is None else [region.value for region in key.regions],
+        "models": list(key.models),
+        **limit_values(key.budget, created_at),
+        "spent_micros": key.budget.spent_micros,
+        "expires_at": key.expires_at,
+        "blocked": key.blocked,
+        "created_at": created_at,
+        "metadata": dict(key.metadata),
+    }
+    try:
+        await connection.execute(sa.insert(virtual_keys).values(values))
+    except IntegrityError as error:
+        raise StoreError(_refusal(error, key.alias, key.team_id)) from None
+    return await _existing(connection, key.hash)
+
+
+async def by_hash(connection: AsyncConnection, key_hash: str) -> VirtualKey | None:
+    """The key with this hash."""
+    query = sa.select(virtual_keys).where(virtual_keys.c.hash == key_hash)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else key_of(row)
+
+
+async def with_team(connection: AsyncConnection, key_hash: str) -> tuple[VirtualKey, Team | None] | None:
+    """The key with this hash and its team, in one query."""
+    row = (await connection.execute(_WITH_TEAM, {"hash": key_hash})).mappings().first()
+    if row is None:
+        return None
+    return key_of(row), None if row[teams.c.id] is None else team_of(row)
+
+
+async def list_all(connection: AsyncConnection, team_id: str | None = None) -> list[VirtualKey]:
+    """Every key, or a team's, oldest first."""
+    query = sa.select(virtual_keys).order_by(virtual_keys.c.created_at, virtual_keys.c.hash)
+    if team_id is not None:
+        query = query.where(virtual_keys.c.team_id == team_id)
+    return [key_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def find(connection: AsyncConnection, text: str) -> VirtualKey | None:
+    """The key with this hash, else this alias, else this masked form (`sk-...Ab3d`) or its ending (`Ab3d`).
+
+    Raises StoreError when several keys end so.
+    """
+    masked = text if text.startswith("sk-...") else f"sk-...{text}"
+    rank = sa.case((virtual_keys.c.hash == text, 0), (virtual_keys.c.alias == text, 1), else_=2)
+    matches = (
+        (virtual_keys.c.hash == text) | (virtual_keys.c.alias == text) | (virtual_keys.c.masked == masked)
+    )
+    query = sa.select(virtual_keys, rank.label("rank")).where(matches).order_by("rank").limit(2)
+    rows = (await connection.execute(query)).mappings().all()
+    if len(rows) == 2 and rows[0]["rank"] == 2:
+        raise StoreError(f"Several keys end in {masked[-4:]}; name one by its alias or hash.")
+    return key_of(rows[0]) if rows else None
+
+
+async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[KeyChanges]) -> VirtualKey:
+    """Change a key and return it.
+
+    Raises StoreError for one that is not there, an alias that is taken, or a team that is not there.
+    """
+    values: dict[str, Any] = dict(changes)
+    if "budget" in values:
+        values |= limit_values(values.pop("budget"), utc_now())
+    if values:
+        try:
+            query = sa.update(virtual_keys).where(virtual_keys.c.hash == key_hash)
+            await connection.execute(query.values(values))
+        except IntegrityError as error:
+            raise StoreError(_refusal(error, changes.get("alias"), changes.get("team_id"))) from None
+    return await _existing(connection, key_hash)
+
+
+async def delete(connection: AsyncConnection, key_hash: str) -> bool:
+    """Remove a key; transcripts and usage stay. Whether there was one."""
+    result = await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash))
+    return result.rowcount == 1
+
+
+async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:
+    """What each key, by hash, has spent since it was made; micro-dollars."""
+    rows = await connection.execute(sa.select(virtual_keys.c.hash, virtual_keys.c.lifetime_micros))
+    return {row.hash: row.lifetime_micros for row in rows}
+
+
+async def _existing(connection: AsyncConnection, key_hash: str) -> VirtualKey:
+    if (key := await by_hash(connection, key_hash)) is None:
+        raise StoreError("There is no such key.")
+    return key
+
+
+def _refusal(error: IntegrityError, alias: str | None, team_id: str | None) -> str:
+    if "foreign key" in str(error.orig).lower():
+        return f"There is no team with the id {team_id}."
+    return f"There is already a key with the name {alias}." if alias else "There is already such a key."
+
+
+def key_of(row: sa.RowMapping) -> VirtualKey:
+    """A key from a row that holds every column of its table."""
+    table = virtual_keys.c
+    regions = row[table.regions]
+    return VirtualKey(
+        hash=row[table.hash],
+        masked=row[table.masked],
+        alias=row[table.alias],
+        team_id=row[table.team_id],
+        user_id=row[table.user_id],
+        regions=None if regions is None else tuple(Region(region) for region in regions),
+        models=tuple(row[table.models]),
+        budget=budget_of(row, virtual_keys),
+        expires_at=row[table.expires_at],
+        blocked=row[table.blocked],
+        created_at=row[table.created_at],
+        metadata=row[table.metadata],
+    )

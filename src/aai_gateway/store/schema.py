@@ -1,0 +1,198 @@
+"""The tables of the store, as SQLAlchemy sees them. `migrations/` makes them; a test holds the two together.
+
+Money is integer micro-dollars, moments are UTC, keys and upload URLs are kept as hashes only. Usage,
+transcripts and intents outlive the team and key that made them, so only keys refer to teams.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+REVISION = "0001"
+"""The newest migration: what a store must be at before it is used."""
+
+POSTGRES_SCHEMA = "aai_gateway"
+"""Our tables' own schema on Postgres: LiteLLM's Prisma migrations take all of `public` for theirs."""
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware moment, stored in UTC and read back in UTC on every database."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC. Raises ValueError for one without a time zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone.")
+        return value.astimezone(timezone.utc)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC, which SQLite returns without saying so."""
+        if value is None:
+            return None
+        return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column of exactly INTEGER.
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_JSON = sa.JSON(none_as_null=True)
+
+
+def _budget_columns() -> list[sa.Column[Any]]:
+    """What `core.budgets.Budget` holds, and what was ever spent."""
+    return [
+        sa.Column("max_micros", sa.BigInteger),
+        sa.Column("budget_duration", sa.Text),
+        sa.Column("spent_micros", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("budget_resets_at", UtcDateTime),
+        sa.Column("lifetime_micros", sa.BigInteger, nullable=False, server_default="0"),
+    ]
+
+
+teams = sa.Table(
+    "teams",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("alias", sa.Text, nullable=False),
+    sa.Column("regions", _JSON, nullable=False),
+    sa.Column("models", _JSON, nullable=False),
+    *_budget_columns(),
+    sa.Column("blocked", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("metadata", _JSON, nullable=False),
+    sa.UniqueConstraint("alias"),
+)
+
+virtual_keys = sa.Table(
+    "virtual_keys",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("masked", sa.Text, nullable=False),
+    sa.Column("alias", sa.Text),
+    sa.Column("team_id", sa.Text, sa.ForeignKey("teams.id", ondelete="CASCADE"), index=True),
+    sa.Column("user_id", sa.Text),
+    sa.Column("regions", _JSON),
+    sa.Column("models", _JSON, nullable=False),
+    *_budget_columns(),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("blocked", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("metadata", _JSON, nullable=False),
+    sa.UniqueConstraint("alias"),
+)
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("url_hash", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+intents = sa.Table(
+    "intents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("audio_url", sa.Text, nullable=False),
+    sa.Column("requested", _JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("transcript_id", sa.Text),
+)
+_open = intents.c.outcome == sa.literal_column("'open'")
+sa.Index(
+    "ix_intents_open",
+    intents.c.region,
+    intents.c.created_at,
+    sqlite_where=_open,
+    postgresql_where=_open,
+)
+
+transcripts = sa.Table(
+    "transcripts",
+    metadata,
+    sa.Column("seq", _SEQUENCE, primary_key=True),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("intent_id", sa.Text),
+    sa.Column("audio_url", sa.Text, nullable=False),
+    sa.Column("requested", _JSON, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("throttled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("completed_at", UtcDateTime),
+    sa.Column("settled_at", UtcDateTime),
+    sa.Column("deleted_at", UtcDateTime),
+    sa.Column("next_check_at", UtcDateTime),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.UniqueConstraint("region", "id"),
+    # One index for each way to list: an owner's, an owner's of one status, everybody's.
+    sa.Index(None, "region", "owner", "created_at", "seq"),
+    sa.Index(None, "region", "owner", "status", "created_at", "seq"),
+    sa.Index(None, "region", "created_at", "seq"),
+)
+_unsettled = transcripts.c.settled_at.is_(None)
+sa.Index(
+    "ix_transcripts_unsettled",
+    transcripts.c.next_check_at,
+    sqlite_where=_unsettled,
+    postgresql_where=_unsettled,
+)
+
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("priced_as", sa.Text),
+    sa.Column("micros", sa.BigInteger, nullable=False),
+    sa.Column("items", _JSON, nullable=False),
+    sa.Column("audio_seconds", sa.BigInteger, nullable=False),
+    sa.Column("channels", sa.Integer, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("tags", _JSON, nullable=False),
+    sa.Column("end_user", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    # The UTC day, YYYY-MM-DD: databases disagree on how to take it from a moment.
+    sa.Column("day", sa.Text, nullable=False),
+    sa.UniqueConstraint("service", "region", "source_id"),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "team_id", "created_at", "id"),
+    sa.Index(None, "key_hash", "created_at", "id"),
+)

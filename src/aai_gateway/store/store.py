@@ -1,0 +1,115 @@
+"""The open store: its connections, its one writer at a time, and a counter that tells of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from aai_gateway.errors import StoreError
+from aai_gateway.store.engine import WRITE, make_engine, parse_url, prepare_file, upgrade
+
+
+class Store:
+    """Teams, keys, ownership and the ledger, in a SQLite file or in Postgres. Made by `Store.open`."""
+
+    def __init__(self, engine: AsyncEngine, watch: sqlite3.Connection | None) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITE: True})
+        self._write_lock = asyncio.Lock() if watch is not None else None
+        self._watch = watch
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Open the store at a SQLAlchemy URL, made and migrated where needed.
+
+        A SQLite file is made readable by its owner only. Several processes may open a new store at once.
+        Raises StoreError with a sentence that says what to do.
+        """
+        parsed = parse_url(url)
+        engine = make_engine(parsed)
+        try:
+            watch = None
+            with _clear_errors(f"The store {parsed.render_as_string(hide_password=True)} cannot be opened"):
+                if parsed.get_backend_name() == "sqlite":
+                    await asyncio.to_thread(prepare_file, _file_of(parsed))
+                await upgrade(engine)
+                if parsed.get_backend_name() == "sqlite":
+                    watch = sqlite3.connect(
+                        _file_of(parsed), timeout=0, isolation_level=None, check_same_thread=False
+                    )
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, watch)
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection to read with; on SQLite each statement sees the newest commit.
+
+        Raises StoreError when the database fails.
+        """
+        with _clear_errors("The store cannot be read"):
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed, on disk, when the block ends; undone when it raises.
+
+        SQLite has one writer. Those of this process wait in line, those of others up to 30 s.
+        Raises StoreError when the database fails.
+        """
+        if self._write_lock is None:
+            async with self._begin() as connection:
+                yield connection
+        else:
+            async with self._write_lock, self._begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[AsyncConnection]:
+        with _clear_errors("The store cannot be written"):
+            async with self._writer.begin() as connection:
+                yield connection
+
+    def change_counter(self) -> int | None:
+        """A number that differs once any connection, of any process, has committed; microseconds, no waiting.
+
+        None when it cannot be known (Postgres, or a busy file): then nothing that was read may be kept.
+        """
+        if self._watch is None:
+            return None
+        try:
+            # fetchall, because an unfinished statement would keep its snapshot and never see a change.
+            return int(self._watch.execute("PRAGMA data_version").fetchall()[0][0])
+        except sqlite3.Error:
+            return None
+
+
+def _file_of(url: URL) -> Path:
+    return Path(url.database or "").expanduser()
+
+
+@contextmanager
+def _clear_errors(what: str) -> Iterator[None]:
+    """Turn the database's errors into StoreError; their own text names no values."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError, sqlite3.Error, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StoreError(f"{what}: {cause}") from error

@@ -1,0 +1,118 @@
+"""Teams. Functions take a connection of `Store.read` or `Store.write`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Team
+from aai_gateway.errors import StoreError
+from aai_gateway.store._budgets import budget_of, limit_values
+from aai_gateway.store.schema import teams
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class TeamChanges(TypedDict, total=False):
+    """What `update` may change. `budget` sets limit and period; `spent_micros` sets what is spent."""
+
+    alias: str
+    regions: tuple[Region, ...]
+    models: tuple[str, ...]
+    budget: Budget
+    spent_micros: int
+    blocked: bool
+    metadata: Mapping[str, Any]
+
+
+async def create(connection: AsyncConnection, team: Team) -> Team:
+    """Add a team and return it as stored. Raises StoreError when its id or alias is taken."""
+    created_at = team.created_at or utc_now()
+    values = {
+        "id": team.id,
+        "alias": team.alias,
+        "regions": [region.value for region in team.regions],
+        "models": list(team.models),
+        **limit_values(team.budget, created_at),
+        "spent_micros": team.budget.spent_micros,
+        "blocked": team.blocked,
+        "created_at": created_at,
+        "metadata": dict(team.metadata),
+    }
+    try:
+        await connection.execute(sa.insert(teams).values(values))
+    except IntegrityError:
+        raise StoreError(f"There is already a team with the id {team.id} or the name {team.alias}.") from None
+    return await _existing(connection, team.id)
+
+
+async def get(connection: AsyncConnection, id_or_alias: str) -> Team | None:
+    """The team with this id, else the one with this alias."""
+    is_id = teams.c.id == id_or_alias
+    query = sa.select(teams).where(is_id | (teams.c.alias == id_or_alias)).order_by(is_id.desc()).limit(1)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else team_of(row)
+
+
+async def by_id(connection: AsyncConnection, team_id: str) -> Team | None:
+    """The team with this id."""
+    row = (await connection.execute(sa.select(teams).where(teams.c.id == team_id))).mappings().first()
+    return None if row is None else team_of(row)
+
+
+async def list_all(connection: AsyncConnection) -> list[Team]:
+    """Every team, by alias."""
+    rows = await connection.execute(sa.select(teams).order_by(teams.c.alias))
+    return [team_of(row) for row in rows.mappings()]
+
+
+async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[TeamChanges]) -> Team:
+    """Change a team and return it. Raises StoreError for one that is not there, or an alias that is taken."""
+    values: dict[str, Any] = dict(changes)
+    if "budget" in values:
+        values |= limit_values(values.pop("budget"), utc_now())
+    if values:
+        try:
+            await connection.execute(sa.update(teams).where(teams.c.id == team_id).values(values))
+        except IntegrityError:
+            raise StoreError(f"There is already a team with the name {changes.get('alias')}.") from None
+    return await _existing(connection, team_id)
+
+
+async def delete(connection: AsyncConnection, team_id: str) -> bool:
+    """Remove a team and its keys; transcripts and usage stay. Whether there was one."""
+    result = await connection.execute(sa.delete(teams).where(teams.c.id == team_id))
+    return result.rowcount == 1
+
+
+async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:
+    """What each team, by id, has spent since it was made; micro-dollars."""
+    rows = await connection.execute(sa.select(teams.c.id, teams.c.lifetime_micros))
+    return {row.id: row.lifetime_micros for row in rows}
+
+
+async def _existing(connection: AsyncConnection, team_id: str) -> Team:
+    if (team := await by_id(connection, team_id)) is None:
+        raise StoreError(f"There is no team with the id {team_id}.")
+    return team
+
+
+def team_of(row: sa.RowMapping) -> Team:
+    """A team from a row that holds every column of its table."""
+    return Team(
+        id=row[teams.c.id],
+        alias=row[teams.c.alias],
+        regions=tuple(Region(region) for region in row[teams.c.regions]),
+        models=tuple(row[teams.c.models]),
+        budget=budget_of(row, teams),
+        blocked=row[teams.c.blocked],
+        created_at=row[teams.c.created_at],
+        metadata=row[teams.c.metadata],
+    )

@@ -1,0 +1,255 @@
+"""Transcripts: whose each is, what was asked of it, how far it has come, and when to look at it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.errors import NotFound
+from aai_gateway.store.dialect import insert_new
+from aai_gateway.store.schema import intents, transcripts
+
+DELETED_URL = "http://deleted_by_user"
+"""What AssemblyAI shows in place of a deleted transcript's audio URL."""
+
+_c = transcripts.c
+# Built once: every poll asks this, and building a statement costs more than running it.
+_OWNER = sa.select(_c.owner).where(_c.region == sa.bindparam("region"), _c.id == sa.bindparam("id"))
+_place = sa.tuple_(_c.created_at, _c.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A job at AssemblyAI. `requested` holds the options that its price depends on.
+
+    `settled_at` is when its usage was booked; until then it is looked at again at `next_check_at`.
+    `seq` is given by the store.
+    """
+
+    id: str
+    region: Region
+    owner: str
+    audio_url: str
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    team_id: str | None = None
+    key_hash: str | None = None
+    intent_id: str | None = None
+    status: str = "queued"
+    error: str | None = None
+    throttled: bool = False
+    created_at: datetime = field(default_factory=utc_now)
+    completed_at: datetime | None = None
+    settled_at: datetime | None = None
+    deleted_at: datetime | None = None
+    next_check_at: datetime | None = None
+    attempts: int = 0
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Transcripts, newest first, and whether the list goes on at either end."""
+
+    transcripts: tuple[Transcript, ...]
+    older: bool
+    newer: bool
+
+
+async def record(connection: AsyncConnection, transcript: Transcript) -> bool:
+    """Add a transcript. Its first owner keeps it: False, and no change, when it is there already."""
+    values = {
+        "region": transcript.region.value,
+        "id": transcript.id,
+        "owner": transcript.owner,
+        "team_id": transcript.team_id,
+        "key_hash": transcript.key_hash,
+        "intent_id": transcript.intent_id,
+        "audio_url": transcript.audio_url,
+        "requested": dict(transcript.requested),
+        "status": transcript.status,
+        "error": transcript.error,
+        "throttled": transcript.throttled,
+        "created_at": transcript.created_at,
+        "completed_at": transcript.completed_at,
+        "settled_at": transcript.settled_at,
+        "deleted_at": transcript.deleted_at,
+        "next_check_at": transcript.next_check_at,
+        "attempts": transcript.attempts,
+    }
+    return await insert_new(connection, transcripts, values)
+
+
+async def owner_of(connection: AsyncConnection, region: Region, transcript_id: str) -> str | None:
+    """The owner of a transcript, or None when the store does not know it in this region."""
+    owner: str | None = await connection.scalar(_OWNER, {"region": region.value, "id": transcript_id})
+    return owner
+
+
+async def get(connection: AsyncConnection, region: Region, transcript_id: str) -> Transcript | None:
+    """A transcript, whoever owns it."""
+    query = sa.select(transcripts).where(_is(region, transcript_id))
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _transcript_of(row)
+
+
+async def page(
+    connection: AsyncConnection,
+    owner: str | None,
+    region: Region,
+    *,
+    limit: int = 10,
+    status: str | None = None,
+    created_on: date | None = None,
+    before_id: str | None = None,
+    after_id: str | None = None,
+    throttled_only: bool = False,
+) -> Page:
+    """A page of an owner's transcripts in a region (everybody's when `owner` is None), newest first.
+
+    `before_id` gives those next older than that transcript, `after_id` those next newer, both those between,
+    from the newer end. `created_on` is a UTC day. Costs the same anywhere in the list.
+    Raises NotFound when before_id or after_id names no transcript of this list's owner.
+    """
+    among = _filters(owner, region, status, created_on, throttled_only)
+    within = list(among)
+    if before_id is not None:
+        within.append(_place < await _position(connection, owner, region, before_id))
+    if after_id is not None:
+        within.append(_place > await _position(connection, owner, region, after_id))
+    from_older_end = after_id is not None and before_id is None
+    order = (_c.created_at, _c.seq) if from_older_end else (_c.created_at.desc(), _c.seq.desc())
+    rows = await connection.execute(sa.select(transcripts).where(*within).order_by(*order).limit(limit))
+    found = [_transcript_of(row) for row in rows.mappings()]
+    if from_older_end:
+        found.reverse()
+    if not found:
+        return Page((), older=False, newer=False)
+    ends = await connection.execute(
+        sa.select(
+            sa.exists().where(*among, _place < _place_of(found[-1])),
+            sa.exists().where(*among, _place > _place_of(found[0])),
+        )
+    )
+    older, newer = ends.one()
+    return Page(tuple(found), older=bool(older), newer=bool(newer))
+
+
+def _filters(
+    owner: str | None, region: Region, status: str | None, created_on: date | None, throttled_only: bool
+) -> list[sa.ColumnElement[bool]]:
+    filters: list[sa.ColumnElement[bool]] = [_c.region == region.value]
+    if owner is not None:
+        filters.append(_c.owner == owner)
+    if status is not None:
+        filters.append(_c.status == status)
+    if created_on is not None:
+        midnight = datetime.combine(created_on, time(), timezone.utc)
+        filters += [_c.created_at >= midnight, _c.created_at < midnight + timedelta(days=1)]
+    if throttled_only:
+        filters.append(_c.throttled.is_(True))
+    return filters
+
+
+async def _position(
+    connection: AsyncConnection, owner: str | None, region: Region, transcript_id: str
+) -> sa.Tuple:
+    transcript = await get(connection, region, transcript_id)
+    if transcript is None or owner not in (None, transcript.owner):
+        raise NotFound
+    return _place_of(transcript)
+
+
+def _place_of(transcript: Transcript) -> sa.Tuple:
+    return sa.tuple_(
+        sa.literal(transcript.created_at, _c.created_at.type), sa.literal(transcript.seq, _c.seq.type)
+    )
+
+
+async def mark_status(
+    connection: AsyncConnection,
+    region: Region,
+    transcript_id: str,
+    status: str,
+    *,
+    completed_at: datetime | None = None,
+    error: str | None = None,
+    throttled: bool | None = None,
+) -> bool:
+    """Note how far a job has come; what is None stays as it was. Whether the transcript is there."""
+    values = {"status": status, "completed_at": completed_at, "error": error, "throttled": throttled}
+    known = {name: value for name, value in values.items() if value is not None}
+    return await _change(connection, region, transcript_id, known)
+
+
+async def mark_settled(
+    connection: AsyncConnection, region: Region, transcript_id: str, settled_at: datetime
+) -> bool:
+    """Note that the usage is booked: the transcript is never due again. Whether it is there."""
+    return await _change(connection, region, transcript_id, {"settled_at": settled_at, "next_check_at": None})
+
+
+async def mark_deleted(
+    connection: AsyncConnection, region: Region, transcript_id: str, deleted_at: datetime
+) -> bool:
+    """Forget a deleted transcript's audio URL, its intent's too, and the error text that may quote it.
+
+    The row stays for the list, as at AssemblyAI, and for the ledger. Whether the transcript is there.
+    """
+    mine = sa.select(_c.intent_id).where(_is(region, transcript_id)).scalar_subquery()
+    await connection.execute(sa.update(intents).where(intents.c.id == mine).values(audio_url=DELETED_URL))
+    gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at}
+    return await _change(connection, region, transcript_id, gone)
+
+
+async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Transcript]:
+    """Transcripts to be looked at: not settled, and `next_check_at` has come. Longest overdue first."""
+    return [_transcript_of(row) for row in (await connection.execute(_due(now, limit))).mappings()]
+
+
+async def claim_due(
+    connection: AsyncConnection, now: datetime, lease_until: datetime, limit: int
+) -> list[Transcript]:
+    """Take due transcripts for one worker: no other gets them until `lease_until`. Needs `Store.write`."""
+    query = _due(now, limit).with_for_update(skip_locked=True)
+    claimed = [_transcript_of(row) for row in (await connection.execute(query)).mappings()]
+    numbers = [transcript.seq for transcript in claimed]
+    await connection.execute(
+        sa.update(transcripts).where(_c.seq.in_(numbers)).values(next_check_at=lease_until)
+    )
+    return claimed
+
+
+def _due(now: datetime, limit: int) -> sa.Select[Any]:
+    waiting = (_c.settled_at.is_(None), _c.next_check_at <= now)
+    return sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
+
+
+async def postpone(
+    connection: AsyncConnection, region: Region, transcript_id: str, next_check_at: datetime, attempts: int
+) -> bool:
+    """Look at a transcript again later. Whether it is there."""
+    return await _change(
+        connection, region, transcript_id, {"next_check_at": next_check_at, "attempts": attempts}
+    )
+
+
+def _is(region: Region, transcript_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_c.region == region.value, _c.id == transcript_id)
+
+
+async def _change(
+    connection: AsyncConnection, region: Region, transcript_id: str, values: Mapping[str, Any]
+) -> bool:
+    query = sa.update(transcripts).where(_is(region, transcript_id)).values(values)
+    return (await connection.execute(query)).rowcount == 1
+
+
+def _transcript_of(row: sa.RowMapping) -> Transcript:
+    return Transcript(**{**row, "region": Region(row["region"])})
