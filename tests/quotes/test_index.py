@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations
+
+import pytest
+
+from aai_gateway.errors import IndexUnavailable
+from aai_gateway.quotes.index import LOCK_FILE, STORE_FILE, QuoteIndex
+from aai_gateway.quotes.passages import overlap
+
+
+class CountingEmbedder:
+    """The real embedder, counting the texts that it encodes."""
+
+    def __init__(self, embedder):
+        self.name = embedder.name
+        self._embedder = embedder
+        self.encoded = 0
+
+    def encode(self, texts):
+        self.encoded += len(texts)
+        return self._embedder.encode(texts)
+
+
+def test_a_passage_is_found_by_meaning_with_its_place(index, garden, bank):
+    assert (4, 2) == (index.add("garden", garden), index.add("bank", bank, region="eu"))
+    (found,) = index.search("how do I get rid of snails", 1)
+    assert "garden" == found.transcript_id
+    assert "Slugs come out after rain." in found.text
+    assert (garden[found.first].start, garden[found.last].end) == (found.start, found.end)
+    assert {"A", "B"} == set(found.speakers)
+    assert "us" == found.region
+    assert 0 < found.confidence <= 1
+    (found,) = index.search("payment to shareholders", 1)
+    assert ("bank", "eu", ()) == (found.transcript_id, found.region, found.speakers)
+
+
+def test_results_are_best_first_and_never_overlap(index, garden, bank):
+    index.add("garden", garden)
+    index.add("bank", bank)
+    found = index.search("money", 10)
+    assert sorted((q.confidence for q in found), reverse=True) == [q.confidence for q in found]
+    assert not any(overlap(a, b) for a, b in combinations(found, 2))
+    # Six windows, of which neighbours share sentences: at least one of two transcripts gives two.
+    assert 3 <= len(found) <= 4
+
+
+def test_a_verbatim_window_is_fully_alike(index, garden):
+    index.add("garden", garden)
+    text = " ".join(sentence.text for sentence in garden[3:8])
+    (found,) = index.search(text, 1)
+    assert (3, 7) == (found.first, found.last)
+    assert pytest.approx(1.0, abs=1e-4) == found.confidence
+    assert found.confidence <= 1.0
+
+
+def test_a_search_can_stay_inside_one_transcript(index, garden, bank):
+    index.add("garden", garden)
+    index.add("bank", bank)
+    found = index.search("how do I get rid of snails", 5, transcript_id="bank")
+    assert {"bank"} == {quote.transcript_id for quote in found}
+    assert index.search("anything", 5, transcript_id="unknown") == []
+
+
+def test_candidates_rank_every_window_for_each_text(index, garden):
+    index.add("garden", garden)
+    slugs, sun = index.candidates("garden", ["slugs and ducks", "six hours of sun"])
+    assert 4 == len(slugs) == len(sun)
+    assert 0 == sun[0].first
+    assert slugs[0].first in {3, 6}
+
+
+def test_adding_again_changes_nothing_and_encodes_nothing(tmp_path, embedder, garden):
+    counting = CountingEmbedder(embedder)
+    with QuoteIndex(tmp_path, counting) as index:
+        index.add("garden", garden)
+        index.add("garden", garden)
+        assert 4 == index.count()
+        assert 4 == counting.encoded
+
+
+def test_windows_that_a_transcript_no_longer_has_are_removed(index, garden, bank):
+    index.add("garden", garden)
+    index.add("garden", bank)
+    assert 2 == index.count()
+    assert "revenue" in index.search("growth", 1)[0].text
+    assert 0 == index.add("garden", [])
+    assert 0 == index.count()
+
+
+def test_a_transcript_can_be_deleted(index, garden, bank):
+    index.add("garden", garden)
+    index.add("bank", bank)
+    assert 4 == index.delete("garden")
+    assert 0 == index.delete("garden")
+    assert {"bank"} == {quote.transcript_id for quote in index.search("tomatoes", 5)}
+
+
+def test_an_empty_index_finds_nothing_and_makes_nothing(index):
+    assert index.search("anything") == []
+    assert [[]] == index.candidates("garden", ["anything"])
+    assert 0 == index.count()
+    assert 0 == index.delete("garden")
+    assert not index.folder.exists()
+
+
+def test_nothing_to_look_for_finds_nothing(index, garden):
+    index.add("garden", garden)
+    assert index.search("   ") == []
+    assert index.search("tomatoes", 0) == []
+
+
+def test_namespaces_do_not_find_each_others_windows(tmp_path, embedder, garden, bank):
+    with QuoteIndex(tmp_path, embedder, namespace="research") as research:
+        research.add("garden", garden)
+        with QuoteIndex(tmp_path, embedder, namespace="newsroom") as newsroom:
+            newsroom.add("bank", bank)
+            assert {"bank"} == {quote.transcript_id for quote in newsroom.search("tomatoes", 9)}
+        assert {"garden"} == {quote.transcript_id for quote in research.search("dividend", 9)}
+
+
+def test_what_was_added_is_there_after_closing(tmp_path, embedder, garden):
+    with QuoteIndex(tmp_path, embedder) as index:
+        index.add("garden", garden)
+    with QuoteIndex(tmp_path, embedder) as index:
+        assert 4 == index.count()
+        index.close()
+        assert 4 == index.count()
+
+
+def test_more_windows_than_one_batch_takes(index, garden, monkeypatch):
+    index.add("other", garden[:2])
+    monkeypatch.setattr(type(index._client), "get_max_batch_size", lambda self: 3)
+    assert 4 == index.add("garden", garden)
+    assert 5 == index.count()
+    assert 4 == index.delete("garden")
+
+
+def test_a_second_writer_is_told_to_wait(index, garden, tmp_path):
+    hold = (
+        "import sys; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    index.folder.mkdir()
+    command = [sys.executable, "-c", hold, str(index.folder / LOCK_FILE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(IndexUnavailable, match="Another process is writing.*one writer at a time"):
+            index.add("garden", garden)
+        other.communicate()
+    assert 4 == index.add("garden", garden)
+
+
+def test_two_processes_that_write_in_turn_lose_nothing(index, garden, bank):
+    """Chroma alone loses vectors here: a writer's open store does not see what another process wrote."""
+    write = (
+        "import sys; from pathlib import Path\n"
+        "from aai_gateway.quotes import QuoteIndex\n"
+        "from aai_gateway.quotes.embedder import load_embedder\n"
+        "from aai_gateway.quotes.windows import Sentence\n"
+        "with QuoteIndex(Path(sys.argv[1]), load_embedder()) as index:\n"
+        "    for name in sys.stdin:\n"
+        "        index.add(name.strip(), [Sentence(0, 'Written by ' + name.strip() + '.', 0, 900)])\n"
+        "        print(index.count(), flush=True)\n"
+    )
+    index.add("garden", garden)
+    command = [sys.executable, "-c", write, str(index.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        for turn in range(3):
+            other.stdin.write(f"theirs-{turn}\n")
+            other.stdin.flush()
+            assert f"{5 + 2 * turn}\n" == other.stdout.readline()
+            index.add(f"ours-{turn}", bank[:1])
+        other.stdin.close()
+    index.close()
+    assert 10 == index.count()
+    assert {"theirs-0", "theirs-1", "theirs-2"} == {
+        q.transcript_id for q in index.search("Written by theirs", 3)
+    }
+
+
+def test_a_store_that_cannot_be_read_says_what_to_do(index):
+    index.folder.mkdir()
+    (index.folder / STORE_FILE).write_bytes(b"not a database " * 500)
+    with pytest.raises(IndexUnavailable, match="quotes index"):
+        index.count()
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path, embedder, garden):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(IndexUnavailable, match="cannot be used"):
+        QuoteIndex(tmp_path / "file" / "quotes", embedder).add("garden", garden)
