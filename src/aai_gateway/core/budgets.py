@@ -1,21 +1,22 @@
 """Budgets: what a key or team may spend in a period, and what is left.
 
 Amounts are integer micro-dollars. Periods use LiteLLM's `budget_duration` spelling (`30s`, `30m`, `30h`,
-`30d`, `1mo`); a budget without one never resets. Spend is counted by our store: LiteLLM's own counters do
-not see speech, and without its database they are never released.
+`30d`, `2w`, `1mo`), and months begin on the first, as LiteLLM's do; a budget without a period never resets.
+Spend is counted by our store: LiteLLM's own counters do not see speech, and without its database they are
+never released.
 """
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from aai_gateway.errors import BudgetExceeded, ConfigurationError
 
-_DURATION = re.compile(r"(\d{1,6})(s|m|h|d|w|mo)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"([0-9]{1,10})(s|m|h|d|w|mo)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 31 * 86_400}
+_LONGEST = 100 * 366 * 86_400
 MICROS_PER_DOLLAR = 1_000_000
 
 
@@ -53,31 +54,38 @@ def require_left(owner: str, budget: Budget, now: datetime) -> None:
 
 
 def parse_duration(text: str) -> str:
-    """Check a LiteLLM budget duration and return it. Raises ConfigurationError."""
-    if not (match := _DURATION.fullmatch(text)) or int(match[1]) == 0:
+    """Check a LiteLLM budget duration, of a second to a hundred years, and return it.
+
+    Raises ConfigurationError.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or not 0 < int(match[1]) * _SECONDS[match[2]] <= _LONGEST:
         raise ConfigurationError(f"{text!r} is no duration; use for example 30d, 12h or 1mo.")
     return text
 
 
 def next_reset(duration: str, start: datetime, now: datetime) -> datetime:
-    """The end of the period that `now` falls in, when periods of `duration` follow one another from `start`."""
+    """The end of the period that `now` falls in, when periods of `duration` follow one another from `start`.
+
+    Periods of months end on the first of a month at 00:00, however long the months are. Raises
+    ConfigurationError for what is no duration.
+    """
     match = _DURATION.fullmatch(parse_duration(duration))
     assert match is not None
     count, unit = int(match[1]), match[2]
     if unit == "mo":
-        months = count
-        while (end := _add_months(start, months)) <= now:
-            months += count
-        return end
-    length = timedelta(**{_UNITS[unit]: count})
+        passed = (now.year - start.year) * 12 + now.month - start.month
+        return _first_of_month(start, (passed // count + 1) * count)
+    length = timedelta(seconds=count * _SECONDS[unit])
     return start + ((now - start) // length + 1) * length
 
 
-def _add_months(moment: datetime, months: int) -> datetime:
-    year, month = divmod(moment.month - 1 + months, 12)
-    year += moment.year
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    return moment.replace(year=year, month=month + 1, day=day)
+def _first_of_month(moment: datetime, months: int) -> datetime:
+    """The first of the month that is `months` after the month of `moment`, 00:00."""
+    years, month = divmod(moment.month - 1 + months, 12)
+    return moment.replace(
+        year=moment.year + years, month=month + 1, day=1, hour=0, minute=0, second=0, microsecond=0
+    )
 
 
 def utc_now() -> datetime:

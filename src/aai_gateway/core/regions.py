@@ -50,6 +50,4 @@ def require_region(region: Region, allowed: Collection[Region]) -> None:
     """Raise Forbidden unless `region` is allowed."""
     if region not in allowed:
         names = " and ".join(f"/{r.speech_prefix}" for r in ALL_REGIONS if r in allowed) or "no region"
-        raise Forbidden(
-            f"This key may not use the {region.value.upper()} region; it is limited to {names}."
-        )
+        raise Forbidden(f"This key may not use the {region.value.upper()} region; it is limited to {names}.")

@@ -8,19 +8,22 @@ A thing belongs to an *owner*: the team, or the key itself when it has no team.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from aai_gateway.core.budgets import Budget, require_left
 from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.core.spellings import decodings
 from aai_gateway.errors import Forbidden, NotFound, Unauthenticated
 
-UPLOAD_HOSTS = frozenset({"cdn.assemblyai.com", "cdn.eu.assemblyai.com"})
-"""Hosts of `upload_url`. The EU's own is not documented, so both count in either region."""
+# `upload_url` is on `cdn.assemblyai.com`; the EU's own host is not documented, so any such host counts.
+_UPLOAD_HOST = re.compile(r"cdn\.(?:[a-z0-9-]+\.)*assemblyai\.com")
+_AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:(?![0-9]))?/*([^/]*)")
+_AUTHORITY_PART = re.compile(r"[@?#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class VirtualKey:
-    """A virtual key as it is stored: hashed. `regions` None means the team's; `models` empty means the team's."""
+    """A virtual key as it is stored: hashed. `regions` None and `models` empty mean the team's."""
 
     hash: str
     masked: str
@@ -143,9 +146,18 @@ def require_owner(caller: Caller, owner: str | None) -> None:
 
 
 def is_upload_url(url: str) -> bool:
-    """Whether a URL points at AssemblyAI's upload store, which only an upload's owner may transcribe."""
-    try:
-        host = (urlsplit(url.strip()).hostname or "").rstrip(".").lower()
-    except ValueError:
-        return True
-    return host in UPLOAD_HOSTS or (host.startswith("cdn.") and host.endswith(".assemblyai.com"))
+    """Whether some reader of URLs takes this one to AssemblyAI's upload store, which is the owner's alone.
+
+    Readers differ over `\\`, missing slashes, userinfo, encoded and wide characters, so each way to read the
+    host counts.
+    """
+    return any(
+        _UPLOAD_HOST.fullmatch(host) for spelling in decodings(url) for host in _possible_hosts(spelling)
+    )
+
+
+def _possible_hosts(url: str) -> Iterator[str]:
+    """Every part of a folded URL's authority that could be its host, without port and trailing dots."""
+    match = _AUTHORITY.match(url)
+    for part in _AUTHORITY_PART.split(match[1]) if match else ():
+        yield part.partition(":")[0].rstrip(".")
