@@ -1,0 +1,27 @@
+"""An AssemblyAI look-alike for tests, demos and offline work.
+
+`Emulator` listens on four loopback ports: speech-to-text and LLM Gateway, US and EU. It checks the account
+key, keeps the regions apart, and answers with AssemblyAI's statuses, bodies and refusals. What it hears in
+a recording is the script of one of its samples (`sample_path`), or what pocketsphinx recognises.
+"""
+
+from __future__ import annotations
+
+from aai_gateway.emulator.config import EmulatorConfig, EmulatorUrls
+from aai_gateway.emulator.faults import Fault, FaultError, Faults
+from aai_gateway.emulator.request_log import LoggedRequest
+from aai_gateway.emulator.sample_audio import sample_names, sample_path
+from aai_gateway.emulator.server import Emulator, running_emulator
+
+__all__ = [
+    "Emulator",
+    "EmulatorConfig",
+    "EmulatorUrls",
+    "Fault",
+    "FaultError",
+    "Faults",
+    "LoggedRequest",
+    "running_emulator",
+    "sample_names",
+    "sample_path",
+]

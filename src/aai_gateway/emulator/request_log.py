@@ -1,0 +1,27 @@
+"""Which request reached which host: what a test reads to prove that nothing went to the wrong place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One answered request. The key itself is never kept, only whether it was the right one."""
+
+    host: str
+    """"us", "eu", "llm-us" or "llm-eu"."""
+    method: str
+    path: str
+    query: str
+    status: int
+    """HTTP status; 0 when the connection was cut on request."""
+    received_at: float
+    """Unix seconds."""
+    bytes_in: int
+    authorized: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
