@@ -148,14 +148,14 @@ def test_a_second_writer_is_told_to_wait(index, garden, tmp_path):
     command = [sys.executable, "-c", hold, str(index.folder / LOCK_FILE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(IndexUnavailable, match="Another process is writing.*one writer at a time"):
+        with pytest.raises(IndexUnavailable, match=r"Another process is writing.*one writer at a time"):
             index.add("garden", garden)
         other.communicate()
     assert 4 == index.add("garden", garden)
 
 
 def test_two_processes_that_write_in_turn_lose_nothing(index, garden, bank):
-    """Chroma alone loses vectors here: a writer's open store does not see what another process wrote."""
+    """Each with its store open all the while: a write begins from what the other one left."""
     write = (
         "import sys; from pathlib import Path\n"
         "from aai_gateway.quotes import QuoteIndex\n"

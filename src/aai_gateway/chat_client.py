@@ -1,0 +1,197 @@
+"""Ask a chat model through the gateway's `/v1/chat/completions`, with a virtual key.
+
+`{{ transcript }}` in a prompt is replaced by AssemblyAI with the text of the transcript whose id goes along
+(AssemblyAI documentation, "Apply LLM Gateway to audio transcripts"), so that the client need not have it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from types import TracebackType
+from typing import Any, Literal
+
+import httpx
+
+from aai_gateway.core.regions import Region, region_of_model
+from aai_gateway.errors import ConfigurationError, ModelAnswerError, Refused, UpstreamFailed
+from aai_gateway.retries import delay_before_retry
+
+TRANSCRIPT_TAG = "{{ transcript }}"
+COST_HEADER = "x-litellm-response-cost"
+CONNECT_TIMEOUT = 10.0
+ANSWER_TIMEOUT = 180.0
+
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """What a model said, and what it took: tokens, and dollars where the gateway said so."""
+
+    text: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal | None
+    truncated: bool
+
+    def usage(self) -> dict[str, Any]:
+        """Plain data for JSON: model, tokens, cost in dollars as a string (exact) or None."""
+        return {
+            "model": self.model,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_usd": None if self.cost is None else format(self.cost, "f"),
+        }
+
+
+class ChatClient:
+    """One chat model at one base URL (which ends in `/v1`). Use it as a context manager, or `close()` it."""
+
+    def __init__(self, base_url: str, key: str, model: str, *, timeout: float = ANSWER_TIMEOUT) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.model = model
+        self._key = key.removeprefix("Bearer ").strip()
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {self._key}"},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+        )
+
+    def __enter__(self) -> ChatClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 1000,
+        transcript_id: str | None = None,
+        response_format: Mapping[str, Any] | None = None,
+    ) -> ChatAnswer:
+        """The model's answer to `messages`.
+
+        429 and 503 are asked again as their `Retry-After` says, a few times. Raises Refused with the status
+        and text of any other error, UpstreamFailed when the gateway cannot be reached or answers with
+        something else than a completion, ModelAnswerError when the model said nothing.
+        """
+        body: dict[str, Any] = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens}
+        if transcript_id is not None:
+            body["transcript_id"] = transcript_id
+        if response_format is not None:
+            body["response_format"] = response_format
+        return self._read(self._post(body))
+
+    def _post(self, body: Mapping[str, Any]) -> httpx.Response:
+        attempt = 1
+        while True:
+            response = self._post_once(body)
+            if response.is_success:
+                return response
+            delay = delay_before_retry(response.status_code, response.headers.get("retry-after"), attempt)
+            if delay is None:
+                raise self._refused(response)
+            time.sleep(delay)
+            attempt += 1
+
+    def _post_once(self, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return self._http.post(f"{self.base_url}/chat/completions", json=body)
+        except httpx.ConnectError:
+            raise unreachable(self.base_url) from None
+        except httpx.TimeoutException:
+            raise UpstreamFailed(f"{self.base_url} did not answer in time.", status=504) from None
+        except httpx.TransportError as error:
+            raise UpstreamFailed(f"{self.base_url} broke off the answer ({type(error).__name__}).") from None
+
+    def _refused(self, response: httpx.Response) -> Refused:
+        text = error_text(response).replace(self._key, "<key>")
+        headers = {k: v for k, v in response.headers.items() if k.lower() == "retry-after"}
+        return Refused(text, status=response.status_code, headers=headers)
+
+    def _read(self, response: httpx.Response) -> ChatAnswer:
+        try:
+            data = response.json()
+            choice = data["choices"][0]
+            text = choice["message"].get("content")
+            usage = data.get("usage") or {}
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise UpstreamFailed(
+                f"{self.base_url} answered something that is not a chat completion."
+            ) from None
+        if not isinstance(text, str) or not text.strip():
+            raise ModelAnswerError(f"{self.model} gave an empty answer ({choice.get('finish_reason')}).")
+        return ChatAnswer(
+            text=text,
+            model=data.get("model") or self.model,
+            # AssemblyAI's gateway has answered with either pair of names.
+            prompt_tokens=int(usage.get("prompt_tokens") or usage.get("input_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or usage.get("output_tokens") or 0),
+            cost=_dollars(response.headers.get(COST_HEADER)),
+            truncated=choice.get("finish_reason") in ("length", "max_tokens", "MAX_TOKENS"),
+        )
+
+
+def connect_chat(
+    url: str, key: str, *, region: Region | Literal["us", "eu"] = Region.US, model: str = "claude-sonnet-4-6"
+) -> ChatClient:
+    """A chat client for AssemblyAI's `model` through the gateway at `url`, in one region.
+
+    Raises ConfigurationError for a model whose prefix names the other region.
+    """
+    region = Region(region)
+    named = region_of_model(model)
+    if named is not None and named[0] is not region:
+        raise ConfigurationError(f"The model {model} is not of the region {region.value}.")
+    bare = named[1] if named is not None else model
+    return ChatClient(f"{url.rstrip('/')}/v1", key, f"{region.model_prefix}{bare}")
+
+
+def about_transcript(prompt: str) -> str:
+    """`prompt` with the transcript's place after it, unless it has one: only the first is filled in."""
+    return prompt if TRANSCRIPT_TAG in prompt else f"{prompt}\n\n{TRANSCRIPT_TAG}"
+
+
+def unreachable(url: str) -> UpstreamFailed:
+    """The error for a gateway that nobody answers at."""
+    return UpstreamFailed(
+        f"Nothing answers at {url}. Is the gateway running (`aai-gateway serve`)? "
+        "AAI_GATEWAY_URL or --url says where it is."
+    )
+
+
+def error_text(response: httpx.Response) -> str:
+    """What an error body says, in OpenAI's shape, either of AssemblyAI's, or none."""
+    try:
+        data = response.json()
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        error = data.get("error")
+        for text in (
+            error.get("message") if isinstance(error, dict) else error,
+            data.get("message"),
+            data.get("detail"),
+        ):
+            if isinstance(text, str) and text:
+                return text
+    return response.text.strip()[:300] or f"HTTP {response.status_code}"
+
+
+def _dollars(header: str | None) -> Decimal | None:
+    try:
+        cost = Decimal(header) if header else None
+    except InvalidOperation:
+        return None
+    return cost if cost is not None and cost.is_finite() else None
