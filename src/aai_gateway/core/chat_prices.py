@@ -16,8 +16,6 @@ from aai_gateway.core.costs import FALLBACK, Cost, line_item
 from aai_gateway.core.price_book import ChatEntry, ChatTerms, PriceBook, TokenPrices, in_force
 from aai_gateway.core.regions import Region
 
-_TOKENS_PER_PRICE = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
@@ -31,18 +29,29 @@ class TokenUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """USD per million tokens of each kind, with all that applies: a missing cache price is the input price."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    cache_write_1h: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ChatModel:
-    """A chat model as one region offers it: context in tokens, prices in USD per token with the surcharge."""
+    """A chat model as one region offers it: context in tokens, and its rates.
+
+    `in_region` holds for a plain request, `list_price` for one that says `model_region: "global"`.
+    """
 
     id: str
     region: Region
     context: int
     supported_parameters: tuple[str, ...]
-    input_per_token: Decimal
-    output_per_token: Decimal
-    cache_read_per_token: Decimal
-    cache_write_per_token: Decimal
-    cache_write_1h_per_token: Decimal
+    in_region: Rates
+    list_price: Rates
 
 
 def token_usage_from(usage: Mapping[str, Any]) -> TokenUsage:
@@ -78,11 +87,11 @@ def price_chat(
     """
     entry = book.chat_models.get(book.chat_aliases.get(model, model))
     terms = entry.terms if entry is not None else book.fallback_chat
-    factor = Decimal(1) if global_region else _factor(book, region, terms, at)
+    rates = _rates(
+        in_force(terms.prices, at), Decimal(1) if global_region else _factor(book, region, terms, at)
+    )
     items = tuple(
-        line_item(name, tokens, "token", price * factor)
-        for name, tokens, price in _token_lines(usage, in_force(terms.prices, at))
-        if tokens
+        line_item(name, tokens, "token", rate) for name, tokens, rate in _token_lines(usage, rates) if tokens
     )
     return Cost(items=items, model=model, priced_as=None if entry is not None else FALLBACK)
 
@@ -99,17 +108,26 @@ def chat_models(book: PriceBook, region: Region, at: datetime) -> tuple[ChatMode
 
 def _chat_model(book: PriceBook, region: Region, name: str, entry: ChatEntry, at: datetime) -> ChatModel:
     prices = in_force(entry.terms.prices, at)
-    factor = _factor(book, region, entry.terms, at) / _TOKENS_PER_PRICE
     return ChatModel(
         id=name,
         region=region,
         context=entry.context,
         supported_parameters=entry.parameters,
-        input_per_token=prices.input * factor,
-        output_per_token=prices.output * factor,
-        cache_read_per_token=_or_input(prices.cache_read, prices) * factor,
-        cache_write_per_token=_or_input(prices.cache_write, prices) * factor,
-        cache_write_1h_per_token=_or_input(prices.cache_write_1h, prices) * factor,
+        in_region=_rates(prices, _factor(book, region, entry.terms, at)),
+        list_price=_rates(prices, Decimal(1)),
+    )
+
+
+def _rates(prices: TokenPrices, factor: Decimal) -> Rates:
+    def cache(price: Decimal | None) -> Decimal:
+        return (prices.input if price is None else price) * factor
+
+    return Rates(
+        input=prices.input * factor,
+        output=prices.output * factor,
+        cache_read=cache(prices.cache_read),
+        cache_write=cache(prices.cache_write),
+        cache_write_1h=cache(prices.cache_write_1h),
     )
 
 
@@ -119,17 +137,13 @@ def _factor(book: PriceBook, region: Region, terms: ChatTerms, at: datetime) -> 
     return 1 + in_force(book.in_region_surcharge[region], at).amount
 
 
-def _token_lines(usage: TokenUsage, prices: TokenPrices) -> Iterator[tuple[str, int, Decimal]]:
+def _token_lines(usage: TokenUsage, rates: Rates) -> Iterator[tuple[str, int, Decimal]]:
     fresh = usage.prompt - usage.cached - usage.cache_write_5m - usage.cache_write_1h
-    yield "input", max(0, fresh), prices.input
-    yield "cache_read", usage.cached, _or_input(prices.cache_read, prices)
-    yield "cache_write_5m", usage.cache_write_5m, _or_input(prices.cache_write, prices)
-    yield "cache_write_1h", usage.cache_write_1h, _or_input(prices.cache_write_1h, prices)
-    yield "output", usage.completion, prices.output
-
-
-def _or_input(price: Decimal | None, prices: TokenPrices) -> Decimal:
-    return prices.input if price is None else price
+    yield "input", max(0, fresh), rates.input
+    yield "cache_read", usage.cached, rates.cache_read
+    yield "cache_write_5m", usage.cache_write_5m, rates.cache_write
+    yield "cache_write_1h", usage.cache_write_1h, rates.cache_write_1h
+    yield "output", usage.completion, rates.output
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
