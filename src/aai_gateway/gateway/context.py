@@ -1,0 +1,83 @@
+"""The opened gateway: what every request needs, opened once per process and closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+
+from aai_gateway.core.prices import PriceBook
+from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.identity import Identity
+from aai_gateway.gateway.ledger import Ledger
+from aai_gateway.gateway.settler import Settler
+from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.price_book import load_price_book
+from aai_gateway.settings import Settings
+from aai_gateway.store import Store
+
+log = logging.getLogger("aai_gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that a request needs."""
+
+    settings: Settings
+    store: Store
+    identity: Identity
+    upstream: Upstream
+    prices: PriceBook
+    ledger: Ledger
+
+
+class Runtime:
+    """Opens the gateway on first use in this process's event loop and closes it when the loop ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._gateway: Gateway | None = None
+        self._background: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Open the gateway and begin settling, in the background."""
+        self._background = asyncio.get_running_loop().create_task(self._run(), name="aai-gateway")
+
+    async def ready(self) -> Gateway:
+        """The opened gateway. Raises StoreError, PriceError or ConfigurationError."""
+        if self._gateway is None:
+            async with self._lock:
+                if self._gateway is None:
+                    self._gateway = await self._open()
+        return self._gateway
+
+    async def _open(self) -> Gateway:
+        prices = load_price_book()
+        store = await Store.open(self._settings.resolved_store_url)
+        upstream = Upstream(self._settings)
+        return Gateway(
+            settings=self._settings,
+            store=store,
+            identity=Identity(store, litellm_host.is_master_key),
+            upstream=upstream,
+            prices=prices,
+            ledger=Ledger(store, upstream, prices),
+        )
+
+    async def _run(self) -> None:
+        """Settle until cancelled; the event loop's end closes what was opened."""
+        try:
+            gateway = await self.ready()
+            await Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger).run()
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.shield(self.close())
+
+    async def close(self) -> None:
+        """Close the store and the connections."""
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            await gateway.upstream.close()
+            await gateway.store.close()

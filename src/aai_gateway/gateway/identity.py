@@ -1,0 +1,88 @@
+"""Who is calling: a virtual key in our store, or the master key.
+
+Answers are remembered until anything is committed to the store, by this process or another, so that a
+revoked key is refused at its next request and a poll costs no query. Where the store cannot tell
+(Postgres), nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_usable
+from aai_gateway.errors import Unauthenticated
+from aai_gateway.store import Store, keys, transcripts
+from aai_gateway.store.transcripts import Transcript
+
+T = TypeVar("T")
+REMEMBERED = 20_000
+"""Answers kept at most; a full memory is emptied."""
+
+
+class CommitCache:
+    """Remembers what was read from the store until something is committed to it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counter: int | None = None
+        self._answers: dict[Hashable, Any] = {}
+
+    async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """The remembered answer to `key`, or what `read()` gives."""
+        counter = self._store.change_counter()
+        if counter is None:
+            return await read()
+        if counter != self._counter or len(self._answers) > REMEMBERED:
+            self._counter = counter
+            self._answers.clear()
+        if key in self._answers:
+            return self._answers[key]  # type: ignore[no-any-return]
+        answer = await read()
+        # A commit during the read makes the answer too old to keep.
+        if self._counter == counter == self._store.change_counter():
+            self._answers[key] = answer
+        return answer
+
+
+class Identity:
+    """Turns what a client presents into a Caller, and says who owns a transcript."""
+
+    def __init__(self, store: Store, is_master_key: Callable[[str], bool]) -> None:
+        self._store = store
+        self._is_master_key = is_master_key
+        self._cache = CommitCache(store)
+
+    async def caller_of(self, authorization: str | None) -> Caller:
+        """The caller behind an `Authorization` header. Raises Unauthenticated or Forbidden."""
+        return await self.caller_of_key(presented_key(authorization))
+
+    async def caller_of_key(self, key: str | None) -> Caller:
+        """The caller that presents `key`. Raises Unauthenticated or Forbidden."""
+        if not key:
+            raise Unauthenticated
+        if self._is_master_key(key):
+            return MASTER
+        return await self.caller_of_hash(hash_key(key))
+
+    async def caller_of_hash(self, key_hash: str) -> Caller:
+        """The caller whose key has this hash. Raises Unauthenticated or Forbidden."""
+        found = await self._cache.get(("key", key_hash), lambda: self._read_key(key_hash))
+        key, team = found if found is not None else (None, None)
+        return require_usable(key, team, utc_now())
+
+    async def transcript(self, region: Region, transcript_id: str) -> Transcript | None:
+        """A transcript's row, or None when the gateway does not know it."""
+        return await self._cache.get(
+            ("transcript", region, transcript_id), lambda: self._read_transcript(region, transcript_id)
+        )
+
+    async def _read_key(self, key_hash: str) -> Any:
+        async with self._store.read() as connection:
+            return await keys.with_team(connection, key_hash)
+
+    async def _read_transcript(self, region: Region, transcript_id: str) -> Transcript | None:
+        async with self._store.read() as connection:
+            return await transcripts.get(connection, region, transcript_id)

@@ -1,0 +1,61 @@
+"""What `config.yaml` names: `callbacks: ["aai_gateway.plugin.gateway"]` makes a LiteLLM proxy this gateway.
+
+Loading it while a proxy starts puts the data plane in front of LiteLLM, gives LiteLLM our identities and
+AssemblyAI's prices, and begins settling. LiteLLM may load it more than once: it installs once per process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from aai_gateway.core.tenancy import presented_key
+from aai_gateway.errors import ConfigurationError
+from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.chat import ChatHooks
+from aai_gateway.gateway.context import Runtime
+from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.management import is_management_path, management_app
+from aai_gateway.gateway.passthrough import SpeechRoutes
+from aai_gateway.gateway.wire import ASGIApp
+from aai_gateway.settings import get_settings
+from aai_gateway.store import Store
+
+
+def _is_master(authorization: str | None) -> bool:
+    key = presented_key(authorization)
+    return key is not None and litellm_host.is_master_key(key)
+
+
+def _install() -> ChatHooks:
+    """Build the gateway of this process and, in a proxy, put it in place."""
+    runtime = Runtime(get_settings())
+    hooks = ChatHooks(runtime.ready)
+    if not litellm_host.proxy_is_loading():
+        return hooks
+    if os.environ.get("DATABASE_URL"):
+        raise ConfigurationError(
+            "DATABASE_URL is set, but LiteLLM's database mode is not supported yet: unset it; "
+            "keys and teams are kept in the gateway's own store."
+        )
+    speech = SpeechRoutes(runtime.ready)
+
+    async def store() -> Store:
+        return (await runtime.ready()).store
+
+    def in_front_of(inner: ASGIApp) -> DataPlane:
+        return DataPlane(
+            inner,
+            speech=speech,
+            management=management_app(store, _is_master),
+            is_management=is_management_path,
+            root_paths=litellm_host.root_paths(),
+        )
+
+    if litellm_host.stand_in_front(in_front_of, speech):
+        litellm_host.use_identity(hooks.authenticate)
+        litellm_host.register_chat_models()
+        runtime.start()
+    return hooks
+
+
+gateway = _install()
