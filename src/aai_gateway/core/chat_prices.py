@@ -30,7 +30,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """USD per million tokens of each kind, with all that applies: a missing cache price is the input price."""
+    """USD per million tokens of each kind, as charged: where a cache has no price, the input price."""
 
     input: Decimal
     output: Decimal

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from aai_gateway.core.chat_prices import ChatModel, TokenUsage, chat_models, price_chat, token_usage_from
+from aai_gateway.core.chat_prices import (
+    ChatModel,
+    Rates,
+    TokenUsage,
+    chat_models,
+    price_chat,
+    token_usage_from,
+)
 from aai_gateway.core.costs import FALLBACK, Cost, LineItem, line_item
 from aai_gateway.core.price_book import PriceBook
 from aai_gateway.core.speech_prices import SpeechJob, billable_options, price_speech, speech_job_from
@@ -16,6 +23,7 @@ __all__ = [
     "Cost",
     "LineItem",
     "PriceBook",
+    "Rates",
     "SpeechJob",
     "TokenUsage",
     "billable_options",

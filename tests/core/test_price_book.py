@@ -1,0 +1,117 @@
+"""The shape of a price book, its histories, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from decimal import Decimal
+
+import pytest
+
+from aai_gateway.core.price_book import in_force
+from aai_gateway.errors import PriceError
+from aai_gateway.price_book import load_price_book, read_price_book
+
+GOOD = """
+speech:
+  models:
+    universal-2:
+      - {from: 2026-01-01, usd: "0.15", source: a page}
+      - {from: 2026-06-01, usd: "0.17", source: another page}
+  addons: {prompt: [{from: 2026-01-01, usd: "0.05", source: a page}]}
+  fallback_model: [{from: 2026-01-01, usd: "0.21", source: a page}]
+  fallback_addon: [{from: 2026-01-01, usd: "0.15", source: a page}]
+chat:
+  in_region_surcharge:
+    us: [{from: 2026-01-01, rate: "0.10", source: a page}]
+    eu: [{from: 2026-01-01, rate: "0.10", source: a page}]
+  models:
+    m:
+      context: 1000
+      regions: [us]
+      surcharge: true
+      parameters: [stream]
+      prices: [{from: 2026-01-01, input: "1", output: "2", source: a page}]
+  fallback:
+    surcharge: true
+    prices: [{from: 2026-01-01, input: "1", output: "2", source: a page}]
+"""
+
+
+def test_every_price_of_the_package_says_since_when_and_who_said_so():
+    book = load_price_book()
+    histories = [
+        *book.speech_models.values(),
+        *book.speech_addons.values(),
+        *book.in_region_surcharge.values(),
+        *(entry.terms.prices for entry in book.chat_models.values()),
+        book.fallback_speech_model,
+        book.fallback_addon,
+        book.fallback_chat.prices,
+    ]
+
+    assert all(row.source and date(2026, 1, 1) <= row.since for history in histories for row in history)
+    assert load_price_book() is book
+
+
+@pytest.mark.parametrize(
+    ("moment", "usd"),
+    [
+        (datetime(2025, 1, 1, tzinfo=timezone.utc), "0.15"),
+        (datetime(2026, 5, 31, 23, 59, 59, tzinfo=timezone.utc), "0.15"),
+        (datetime(2026, 6, 1, tzinfo=timezone.utc), "0.17"),
+        (datetime.fromisoformat("2026-06-01T01:00:00+02:00"), "0.15"),
+        (datetime(2030, 1, 1, tzinfo=timezone.utc), "0.17"),
+    ],
+)
+def test_a_price_holds_from_its_day_in_utc(moment, usd):
+    history = read_price_book(GOOD).speech_models["universal-2"]
+
+    assert Decimal(usd) == in_force(history, moment).amount
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "text"),
+    [
+        (
+            'usd: "0.15"',
+            "usd: 0.15",
+            "speech.models.universal-2[0].usd: 0.15 is no amount; write it in quotes",
+        ),
+        ('usd: "0.15"', 'usd: "-1"', "speech.models.universal-2[0].usd: '-1' is no amount"),
+        ('usd: "0.15"', 'euro: "0.15"', "speech.models.universal-2[0]: usd is missing"),
+        (
+            "from: 2026-06-01",
+            "from: 2026-01-01",
+            "speech.models.universal-2: prices are a list, oldest first",
+        ),
+        ("from: 2026-06-01", "from: June", "speech.models.universal-2[1].from: 'June' is no day"),
+        (
+            "  models:",
+            "  aliases: {best: universal-9}\n  models:",
+            "speech.aliases.best: an alias is another name",
+        ),
+        ("  addons:", "  extras: 1\n  addons:", "speech: extras is not known here"),
+        ("source: another page", 'source: ""', "speech.models.universal-2[1].source: expected text"),
+        ("context: 1000", "context: large", "chat.models.m.context: 'large' is no number of tokens"),
+        ("regions: [us]", "regions: [uk]", "chat.models.m.regions: 'uk' is no region"),
+        ("regions: [us]", "regions: us", "chat.models.m.regions: expected a list"),
+        ("surcharge: true", "surcharge: 0.1", "chat.models.m.surcharge: 0.1 is neither true nor false"),
+        ("    eu: [", "    asia: [", "chat.in_region_surcharge: eu is missing"),
+        ("speech:", "sprache:", "price book: speech is missing"),
+        ("      context: 1000", "      context: 1000\n      context: 2", "line 17: context is written twice"),
+        ("regions: [us]", "regions: [us", "price_book.yaml, line"),
+        ("from: 2026-06-01", "from: 2026-13-45", "price_book.yaml: month must be in 1..12"),
+    ],
+)
+def test_a_wrong_book_is_refused_by_line_or_key(good, bad, text):
+    with pytest.raises(PriceError) as refused:
+        read_price_book(GOOD.replace(good, bad, 1))
+
+    assert text in str(refused.value)
+    assert str(refused.value).startswith("price_book.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "speech: 1\nchat: 2", "\x00", "? [a]\n: 1"])
+def test_what_is_no_book_at_all_is_refused(text):
+    with pytest.raises(PriceError, match=r"price_book\.yaml"):
+        read_price_book(text)
