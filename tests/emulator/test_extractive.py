@@ -10,9 +10,9 @@ from aai_gateway.emulator.extractive import Message, answer, read_prompt, tool_a
 from aai_gateway.emulator.passages import passages
 
 TALK = (
-    "Good morning, and thank you for coming. Our river has been rising for three weeks now. "
+    "Good morning, and thank you for coming. Our river has been rising for weeks. "
     "Dr. Amara Lindqvist measured the river at four metres on Monday, the highest level since 1998. "
-    "Who would have thought that possible? The city will open the flood gates tonight to protect the harbour. "
+    "Who thought that possible? The city will open the flood gates tonight to protect the harbour. "
     "Climate change brings heavier rain to the river valley every single year. "
     "We need to move the pumping station before the next flood season begins. "
     "People who live near the harbour should keep away from the water this week. "

@@ -106,10 +106,10 @@ def central(found: Sequence[Passage], count: int) -> list[Passage]:
     ]
     chosen: list[Passage] = []
     for passage in good:
-        if all(abs(passage.index - other.index) > 1 for other in chosen):
+        if len(chosen) < count and all(abs(passage.index - other.index) > 1 for other in chosen):
             chosen.append(passage)
     statements = [passage for passage in ranked if not passage.is_question]
-    return _unique([*chosen[:count], *good, *statements, *ranked])[:count]
+    return _unique([*chosen, *good, *statements, *ranked])[:count]
 
 
 def relevant(found: Sequence[Passage], query: str, count: int) -> list[Passage]:

@@ -1,0 +1,259 @@
+"""The emulated LLM Gateway of one region, an aiohttp app: `POST /v1/chat/completions` and `GET /v1/models`.
+
+It refuses what AssemblyAI refuses, with its two error envelopes; answers are extractive (see `extractive`);
+each answered completion is charged on the invoice. Under `/_emulator/` tests mark models as failing, choose
+the naming scheme of the usage, and read the bodies that arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from aai_gateway.emulator.catalogue import models_body
+from aai_gateway.emulator.chat_answer import (
+    PromptCache,
+    UsageStyle,
+    answer_chat,
+    chunks,
+    completion_body,
+    usage_of,
+)
+from aai_gateway.emulator.chat_request import (
+    ChatError,
+    ChatRequest,
+    Json,
+    attempts,
+    check_length,
+    read_chat,
+    retries,
+    with_transcript,
+)
+from aai_gateway.emulator.invoice import Invoice
+
+# Above a paid account's 30 a minute, so that only a test that wants it meets the limit.
+DEFAULT_REQUESTS_PER_MINUTE = 6000
+
+_LARGEST_BODY = 32 * 1024 * 1024
+_KEPT_BODIES = 1000
+_RETRY_SECONDS = 0.5
+_CHUNK_SECONDS = 0.005
+
+
+@dataclass(slots=True)
+class ChatState:
+    """What tests may set and read while the app runs; also reachable under `/_emulator/`."""
+
+    failing_models: set[str] = field(default_factory=set)
+    """Models whose provider is down: requests fall back, or fail with 503."""
+    usage_style: UsageStyle = "both"
+    chat_bodies: deque[Json] = field(default_factory=lambda: deque(maxlen=_KEPT_BODIES))
+    """The newest 1000 bodies of chat requests that carried the account key, as they arrived."""
+
+
+CHAT_STATE: web.AppKey[ChatState] = web.AppKey("chat_state", ChatState)
+
+
+def chat_app(
+    region: str,
+    account_key: str,
+    transcript_text: Callable[[str], str | None],
+    invoice: Invoice,
+    *,
+    middlewares: Sequence[Middleware] = (),
+    requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+) -> web.Application:
+    """The LLM Gateway of `region` ("us" or "eu").
+
+    `account_key` is taken raw and as `Bearer`. `transcript_text` gives the text of a transcript of this
+    region, or None for an unknown id. Beyond `requests_per_minute` to one model, 429 is answered. What tests
+    steer is at `app[CHAT_STATE]`.
+    """
+    app = web.Application(middlewares=[*middlewares, _error_envelopes], client_max_size=_LARGEST_BODY)
+    app[CHAT_STATE] = state = ChatState()
+    service = _ChatService(
+        region, account_key, transcript_text, invoice, state, _RateLimit(requests_per_minute)
+    )
+    app.router.add_post("/v1/chat/completions", service.complete)
+    app.router.add_get("/v1/models", service.list_models)
+    app.router.add_post("/_emulator/failing-models", service.set_failing_models)
+    app.router.add_post("/_emulator/usage-style", service.set_usage_style)
+    app.router.add_get("/_emulator/chat-bodies", service.list_chat_bodies)
+    return app
+
+
+class _RateLimit:
+    """Requests for each model in the running minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def count(self, model: str) -> dict[str, str]:
+        """Count one request and give AssemblyAI's rate limit headers. Raises ChatError (429)."""
+        now = time.monotonic()
+        start, used = self._windows.get(model, (now, 0))
+        if now - start >= 60:
+            start, used = now, 0
+        self._windows[model] = (start, min(used + 1, self._per_minute))
+        reset = str(60 - int(now - start))
+        headers = {
+            "x-ratelimit-limit": str(self._per_minute),
+            "x-ratelimit-remaining": str(max(0, self._per_minute - used - 1)),
+            "x-ratelimit-reset": reset,
+            "x-ratelimit-model": model,
+            "x-ratelimit-service": "llmgw",
+            "x-ratelimit-feature": "chat-completions",
+        }
+        if used >= self._per_minute:
+            headers["retry-after"] = reset
+            raise ChatError("too many requests for this action", status=429, headers=headers)
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class _ChatService:
+    region: str
+    account_key: str
+    transcript_text: Callable[[str], str | None]
+    invoice: Invoice
+    state: ChatState
+    limit: _RateLimit
+    cache: PromptCache = field(default_factory=PromptCache)
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        started, request_id = time.perf_counter_ns(), str(uuid.uuid4())
+        refusal = self._unauthenticated(request, request_id)
+        if refusal is not None:
+            return refusal
+        try:
+            body = await _json_object(request)
+            self.state.chat_bodies.append(body)
+            chat = await self._choose(body)
+            headers = self.limit.count(chat.model.id)
+            chat = with_transcript(chat, self.transcript_text)
+            check_length(chat)
+        except ChatError as error:
+            return _refused(error, request_id)
+        if chat.stream:
+            return await self._stream(request, chat, request_id, headers)
+        return self._answer(chat, request_id, headers, started)
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        return web.json_response(models_body(self.region))
+
+    async def set_failing_models(self, request: web.Request) -> web.Response:
+        """Take `{"models": [id, …]}`; these and no others fail from now on."""
+        models = (await _json_object(request)).get("models")
+        if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+            raise ChatError("models must be a list of model ids")
+        self.state.failing_models = set(models)
+        return web.json_response({"models": sorted(models)})
+
+    async def set_usage_style(self, request: web.Request) -> web.Response:
+        """Take `{"style": "both" or "input_output"}`, the naming scheme of the usage from now on."""
+        style = (await _json_object(request)).get("style")
+        if style not in ("both", "input_output"):
+            raise ChatError("style must be both or input_output")
+        self.state.usage_style = style
+        return web.json_response({"style": style})
+
+    async def list_chat_bodies(self, request: web.Request) -> web.Response:
+        return web.json_response({"bodies": list(self.state.chat_bodies)})
+
+    def _unauthenticated(self, request: web.Request, request_id: str) -> web.Response | None:
+        """The 401 of a missing or wrong key; without a key the service speaks of access, not of the key."""
+        given = request.headers.get("Authorization", "")
+        if given.removeprefix("Bearer ").strip() == self.account_key:
+            return None
+        text = "Authentication error, API token missing/invalid" if given else _NO_KEY
+        return web.json_response({"error": text, "status": "error", "request_id": request_id}, status=401)
+
+    async def _choose(self, body: Json) -> ChatRequest:
+        """The first attempt whose model works. A request or fallback that is refused (400) is not rescued."""
+        for place, attempt in enumerate(attempts(body)):
+            chat = read_chat(attempt, self.region)
+            if place == 0 and chat.model.id in self.state.failing_models and retries(body):
+                await asyncio.sleep(_RETRY_SECONDS)
+            if chat.model.id not in self.state.failing_models:
+                return chat
+        raise ChatError("the model provider is unavailable", status=503)
+
+    def _answer(
+        self, chat: ChatRequest, request_id: str, headers: dict[str, str], started: int
+    ) -> web.Response:
+        said = answer_chat(chat)
+        usage = usage_of(chat, said.tokens, self.cache.use(chat))
+        self._charge(chat, request_id, usage)
+        body = completion_body(
+            chat,
+            said,
+            usage,
+            request_id=request_id,
+            created=int(time.time()),
+            nanoseconds=time.perf_counter_ns() - started,
+            style=self.state.usage_style,
+        )
+        return web.json_response(body, headers=headers)
+
+    async def _stream(
+        self, request: web.Request, chat: ChatRequest, request_id: str, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Server-sent events. A client that leaves is charged for what was sent to it."""
+        response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
+        response.content_type = "text/event-stream"
+        said, cache, usage = answer_chat(chat), self.cache.use(chat), None
+        try:
+            await response.prepare(request)
+            for chunk in chunks(chat, said, cache, request_id=request_id, created=int(time.time())):
+                await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                usage = chunk["usage"]
+                await asyncio.sleep(_CHUNK_SECONDS)
+            await response.write(b"data: [DONE]\n\n")
+        except ConnectionResetError:
+            return response
+        finally:
+            self._charge(chat, request_id, usage or usage_of(chat, 0, cache))
+        return response
+
+    def _charge(self, chat: ChatRequest, request_id: str, usage: Json) -> None:
+        self.invoice.charge_chat(self.region, request_id, chat.model.id, usage, global_region=chat.is_global)
+
+
+_NO_KEY = "Your account does not have access to LLM Gateway. Please upgrade your account."
+
+
+@web.middleware
+async def _error_envelopes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say aiohttp's own refusals (unknown path, method, too large a body) in the gateway's words."""
+    try:
+        return await handler(request)
+    except ChatError as error:
+        return _refused(error, str(uuid.uuid4()))
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _refused(ChatError(error.reason, status=error.status), str(uuid.uuid4()))
+
+
+def _refused(error: ChatError, request_id: str) -> web.Response:
+    return web.json_response(error.body(request_id), status=error.status, headers=error.headers)
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        raise ChatError("request body is not valid JSON") from error
+    if not isinstance(body, dict):
+        raise ChatError("request body must be a JSON object")
+    return body
