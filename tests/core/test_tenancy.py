@@ -230,6 +230,8 @@ UPLOAD = "https://cdn.assemblyai.com/upload/0123/4567"
         "https://cdn.assembly\u00adai.com/upload/0123",
         "https://cdn.assembly\u200bai.com/upload/0123",
         "https://cdn.ap.assemblyai.com/upload/0123",
+        "https://0%2F@cdn.assemblyai.c%6fm/upload/0123",
+        f"https://example.org/{'a' * 8192}",
     ],
 )
 def test_an_upload_url_is_seen_in_any_spelling(url):

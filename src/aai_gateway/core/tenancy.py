@@ -23,7 +23,8 @@ from aai_gateway.errors import Forbidden, NotFound, Unauthenticated
 # `upload_url` is on `cdn.assemblyai.com`; the EU's own host is not documented, so any such host counts.
 _UPLOAD_HOST = re.compile(r"cdn\.(?:[a-z0-9-]+\.)*assemblyai\.com")
 _AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:(?![0-9]))?/*([^/]*)")
-_AUTHORITY_PART = re.compile(r"[@?#]")
+_AUTHORITY_END = re.compile(r"[@?#/]")
+_LONGEST_URL = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +150,15 @@ def is_upload_url(url: str) -> bool:
     """Whether some reader of URLs takes this one to AssemblyAI's upload store, which is the owner's alone.
 
     Readers differ over `\\`, missing slashes, userinfo, encoded and wide characters, so each way to read the
-    host counts.
+    host counts. A URL of more than 8192 characters counts too: nothing public is that long.
     """
-    return any(
-        _UPLOAD_HOST.fullmatch(host) for spelling in decodings(url) for host in _possible_hosts(spelling)
-    )
+    return len(url) > _LONGEST_URL or any(_UPLOAD_HOST.fullmatch(host) for host in _possible_hosts(url))
 
 
 def _possible_hosts(url: str) -> Iterator[str]:
-    """Every part of a folded URL's authority that could be its host, without port and trailing dots."""
-    match = _AUTHORITY.match(url)
-    for part in _AUTHORITY_PART.split(match[1]) if match else ():
-        yield part.partition(":")[0].rstrip(".")
+    """Every part of the authority that could be the host, decoded before and after it is cut out."""
+    for spelling in decodings(url):
+        match = _AUTHORITY.match(spelling)
+        for authority in decodings(match[1]) if match else ():
+            for part in _AUTHORITY_END.split(authority):
+                yield part.partition(":")[0].rstrip(".")
