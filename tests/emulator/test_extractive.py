@@ -188,27 +188,6 @@ def test_a_tool_result_is_what_is_spoken_of():
     assert "The weather in Oslo is minus four degrees with snow." == answer(read_prompt(messages))
 
 
-def test_sentences_are_verbatim_and_keep_abbreviations_and_decimals_whole():
-    said = 'Dr. Lee paid 3.50 dollars to J. Smith. Was it e.g. fair? "No." It was U.S. money.'
-    assert ["Dr. Lee paid 3.50 dollars to J. Smith.", "Was it e.g. fair?", '"No."', "It was U.S. money."] == [
-        passage.text for passage in passages(said)
-    ]
-
-
-def test_speaker_labels_are_not_part_of_what_was_said():
-    found = passages("Speaker A: We won the case. It took years.\nB: Congratulations to you all.")
-    assert [("A", "We won the case."), ("A", "It took years."), ("B", "Congratulations to you all.")] == [
-        (passage.speaker, passage.text) for passage in found
-    ]
-
-
-def test_text_without_punctuation_is_cut_into_quotable_pieces():
-    said = " ".join(f"word{n}" for n in range(103))
-    pieces = [passage.text for passage in passages(said)]
-    assert [20, 20, 20, 20, 23] == [len(piece.split()) for piece in pieces]
-    assert said == " ".join(pieces)
-
-
 def test_an_empty_transcript_has_an_empty_answer():
     assert "" == answer(read_prompt([Message("user", "Summarize: ")], ""))
 

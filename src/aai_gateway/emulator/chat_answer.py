@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from aai_gateway.emulator.chat_request import (
     ChatRequest,
@@ -228,7 +228,8 @@ def _reason(chat: ChatRequest, said: Answer) -> str:
 
 def _called_tool(chat: ChatRequest) -> Json | None:
     """The function that `tool_choice` forces, or that the user's message, being the last, names."""
-    choice, functions = chat.body.get("tool_choice", "auto"), [tool["function"] for tool in chat.tools]
+    choice = chat.body.get("tool_choice", "auto")
+    functions: list[Json] = [tool["function"] for tool in chat.tools]
     if isinstance(choice, dict):
         return next(function for function in functions if function["name"] == choice["function"]["name"])
     if not functions or choice == "none" or chat.messages[-1]["role"] != "user":
@@ -242,9 +243,9 @@ def _is_named(name: str, text: str) -> bool:
     return name in text or re.sub(r"[_-]", " ", name) in text
 
 
-def _cache_control(message: Json) -> dict[str, Any] | None:
+def _cache_control(message: Json) -> Json | None:
     """The `cache_control` of a message, or of its last part that has one."""
     content = message.get("content")
-    parts = reversed(content) if isinstance(content, list) else ()
-    found = [message.get("cache_control"), *(part.get("cache_control") for part in parts)]
-    return next((control for control in found if isinstance(control, dict)), None)
+    holders: list[Json] = [message, *(reversed(content) if isinstance(content, list) else ())]
+    controls = (holder.get("cache_control") for holder in holders)
+    return next((dict(control) for control in controls if isinstance(control, dict)), None)
