@@ -26,6 +26,7 @@ from aai_gateway.emulator.speech_api import SpeechApi, encoded
 from aai_gateway.emulator.world import Job, World
 
 _REGIONS = ("us", "eu")
+_MOST_LOGGED = 200_000
 
 
 class Emulator:
@@ -140,6 +141,8 @@ class Emulator:
                 authorized = request.headers.get("Authorization") in accepted
                 status = 0 if response is None or (fault and fault.cut) else response.status
                 size = request.content.total_bytes if request.body_exists else 0
+                if len(self.requests) >= _MOST_LOGGED:
+                    del self.requests[: _MOST_LOGGED // 2]
                 self.requests.append(
                     LoggedRequest(
                         host,
