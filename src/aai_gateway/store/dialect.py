@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 async def insert_new(connection: AsyncConnection, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with the same unique columns is there. Whether it was new."""
-    if connection.dialect.name == "postgresql":
-        result = await connection.execute(postgresql.insert(table).on_conflict_do_nothing(), values)
-    else:
-        result = await connection.execute(sqlite.insert(table).on_conflict_do_nothing(), values)
-    return result.rowcount == 1
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    # inline: a RETURNING that nobody reads would hide how many rows there were.
+    statement = dialect.insert(table).on_conflict_do_nothing().inline()
+    options = {"preserve_rowcount": True}
+    return (await connection.execute(statement, values, execution_options=options)).rowcount == 1

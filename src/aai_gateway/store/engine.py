@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from aai_gateway.errors import StoreError
@@ -84,6 +86,13 @@ def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
         # Reads stay outside transactions: each statement sees the newest commit and holds up no checkpoint.
         if connection.get_execution_options().get(WRITE):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def end_transaction(connection: Any, _record: Any, _error: BaseException | None) -> None:
+        # A cancelled statement gets its connection closed, but SQLite puts the close off, write lock and all,
+        # while the statement's cursor lives in a traceback. The rollback is queued before that close.
+        with suppress(asyncio.CancelledError, MissingGreenlet, sqlite3.Error):
+            connection.rollback()
 
     return engine
 

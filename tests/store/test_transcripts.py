@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from aai_gateway.core.regions import Region
+from aai_gateway.errors import NotFound
+from aai_gateway.store import Store, intents, transcripts
+from aai_gateway.store.transcripts import Transcript
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+URL = "https://example.com/a.mp3"
+OURS = "team:t1"
+JOB = Transcript(
+    "j1",
+    Region.EU,
+    OURS,
+    URL,
+    {"speaker_labels": True, "keyterms_prompt": ["a", "b"]},
+    team_id="t1",
+    key_hash="k1",
+    intent_id="i1",
+    created_at=NOON,
+    next_check_at=NOON + timedelta(seconds=15),
+)
+
+
+def job(number: int, **changes: object) -> Transcript:
+    return replace(JOB, id=f"j{number}", **changes)
+
+
+async def fill(store: Store, *jobs: Transcript) -> None:
+    async with store.write() as connection:
+        for each in jobs:
+            await transcripts.record(connection, each)
+
+
+async def get(store: Store, transcript_id: str) -> Transcript:
+    async with store.read() as connection:
+        return await transcripts.get(connection, Region.EU, transcript_id)
+
+
+async def page(store: Store, owner: str | None = OURS, **options: object) -> tuple[str, bool, bool]:
+    async with store.read() as connection:
+        found = await transcripts.page(connection, owner, Region.EU, **options)
+    return " ".join(each.id for each in found.transcripts), found.older, found.newer
+
+
+async def test_a_transcript_comes_back_as_it_was_given(store: Store) -> None:
+    await fill(store, JOB)
+
+    assert replace(JOB, seq=1) == await get(store, "j1")
+    assert await get(store, "j2") is None
+
+
+async def test_a_transcript_is_its_first_owners_in_its_region(store: Store) -> None:
+    async with store.write() as connection:
+        assert await transcripts.record(connection, JOB) is True
+        assert await transcripts.record(connection, replace(JOB, owner="team:t2")) is False
+        assert await transcripts.record(connection, replace(JOB, owner="team:t2", region=Region.US)) is True
+        assert OURS == await transcripts.owner_of(connection, Region.EU, "j1")
+        assert "team:t2" == await transcripts.owner_of(connection, Region.US, "j1")
+        assert await transcripts.owner_of(connection, Region.EU, "j9") is None
+
+
+async def test_pages_follow_one_another_in_both_directions_when_all_are_of_one_moment(store: Store) -> None:
+    await fill(store, *(job(number) for number in range(7)))
+
+    assert ("j6 j5 j4", True, False) == await page(store, limit=3)
+    assert ("j3 j2 j1", True, True) == await page(store, limit=3, before_id="j4")
+    assert ("j0", False, True) == await page(store, limit=3, before_id="j1")
+    assert ("", False, False) == await page(store, limit=3, before_id="j0")
+    assert ("j3 j2 j1", True, True) == await page(store, limit=3, after_id="j0")
+    assert ("j6 j5 j4", True, False) == await page(store, limit=3, after_id="j3")
+    assert ("j5 j4", True, True) == await page(store, limit=2, after_id="j1", before_id="j6")
+
+
+async def test_the_newest_comes_first_whenever_it_was_recorded(store: Store) -> None:
+    found_late = job(2, created_at=NOON - timedelta(hours=1))
+    await fill(store, job(1), found_late, job(3, created_at=NOON + timedelta(hours=1)))
+
+    assert ("j3 j1 j2", False, False) == await page(store)
+    assert ("j2", False, True) == await page(store, before_id="j1")
+
+
+async def test_a_page_holds_its_owners_transcripts_only(store: Store) -> None:
+    await fill(store, job(1), job(2, owner="team:t2"), job(3), job(4, region=Region.US))
+
+    assert ("j3 j1", False, False) == await page(store)
+    assert ("j2", False, False) == await page(store, "team:t2")
+    assert ("", False, False) == await page(store, "key:nobody")
+    assert ("j3 j2 j1", False, False) == await page(store, None)
+    assert ("j1", False, True) == await page(store, None, before_id="j2")
+
+
+@pytest.mark.parametrize("cursor", ["before_id", "after_id"])
+@pytest.mark.parametrize("transcript_id", ["j9", "j2", "j3"])
+async def test_a_page_beside_somebody_elses_transcript_is_not_found(
+    store: Store, cursor: str, transcript_id: str
+) -> None:
+    await fill(store, job(1), job(2, owner="team:t2"), job(3, region=Region.US))
+
+    with pytest.raises(NotFound):
+        await page(store, **{cursor: transcript_id})
+
+
+async def test_filters_narrow_the_page_and_what_lies_beyond_it(store: Store) -> None:
+    late = datetime(2026, 11, 21, 23, 59, 59, 999_999, tzinfo=timezone.utc)
+    await fill(
+        store,
+        job(1, status="error"),
+        job(2, created_at=late, throttled=True),
+        job(3, created_at=late + timedelta(microseconds=1), status="error"),
+        job(4, created_at=late + timedelta(hours=1)),
+    )
+
+    assert ("j3 j1", False, False) == await page(store, status="error")
+    assert ("j3", True, False) == await page(store, status="error", limit=1)
+    assert ("j2 j1", False, False) == await page(store, created_on=date(2026, 11, 21))
+    assert ("j4 j3", False, False) == await page(store, created_on=date(2026, 11, 22))
+    assert ("j2", False, False) == await page(store, throttled_only=True)
+    assert ("j1", False, False) == await page(store, status="error", created_on=date(2026, 11, 21))
+
+
+async def test_listing_reads_an_index_and_sorts_nothing(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
+    await fill(store, *(job(number) for number in range(3)))
+    plans: list[str] = []
+
+    def explain(connection: sa.Connection, _cursor: object, sql: str, parameters: object, *_: object) -> None:
+        cursor = connection.connection.cursor()
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        plans.extend(row[3] for row in cursor.fetchall())
+        cursor.close()
+
+    async with store.read() as connection:
+        sa.event.listen(connection.sync_connection, "before_cursor_execute", explain)
+        for options in ({}, {"before_id": "j2"}, {"after_id": "j0"}, {"status": "queued"}):
+            await transcripts.page(connection, OURS, Region.EU, **options)
+        await transcripts.page(connection, None, Region.EU)
+        await transcripts.owner_of(connection, Region.EU, "j1")
+        await transcripts.due(connection, NOON, 10)
+    await store.close()
+
+    used = [plan for plan in plans if "transcripts" in plan]
+    assert 19 == len(used)
+    assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
+
+
+async def test_a_status_is_noted_and_what_is_not_said_stays(store: Store) -> None:
+    await fill(store, JOB)
+    done = NOON + timedelta(seconds=9)
+    async with store.write() as connection:
+        assert await transcripts.mark_status(connection, Region.EU, "j1", "processing", throttled=True)
+        assert await transcripts.mark_status(
+            connection, Region.EU, "j1", "error", completed_at=done, error="Download error"
+        )
+        assert not await transcripts.mark_status(connection, Region.US, "j1", "completed")
+
+    expected = replace(JOB, seq=1, status="error", completed_at=done, error="Download error", throttled=True)
+    assert expected == await get(store, "j1")
+
+
+async def test_a_deleted_transcript_is_listed_without_its_audio(store: Store) -> None:
+    intent = intents.Intent(Region.EU, OURS, URL, id="i1", created_at=NOON)
+    other = intents.Intent(Region.EU, OURS, URL, id="i2", created_at=NOON)
+    await fill(store, replace(JOB, status="error", error=f"Download error, unable to download {URL}"))
+    async with store.write() as connection:
+        await intents.open(connection, intent)
+        await intents.open(connection, other)
+        assert await transcripts.mark_deleted(connection, Region.EU, "j1", NOON)
+        assert not await transcripts.mark_deleted(connection, Region.US, "j1", NOON)
+        left = await intents.unresolved(connection, Region.EU, NOON + timedelta(1))
+
+    deleted = await get(store, "j1")
+    assert ("http://deleted_by_user", None, NOON) == (deleted.audio_url, deleted.error, deleted.deleted_at)
+    assert ["http://deleted_by_user", URL] == [each.audio_url for each in left]
+    assert ("j1", False, False) == await page(store)
+
+
+async def test_unsettled_transcripts_are_due_when_their_time_has_come(store: Store) -> None:
+    await fill(
+        store,
+        job(1, next_check_at=NOON),
+        job(2, next_check_at=NOON + timedelta(microseconds=1)),
+        job(3, next_check_at=NOON - timedelta(hours=1)),
+        job(4, next_check_at=None),
+    )
+    async with store.write() as connection:
+        assert ["j3", "j1"] == [each.id for each in await transcripts.due(connection, NOON, 10)]
+        assert ["j3"] == [each.id for each in await transcripts.due(connection, NOON, 1)]
+        await transcripts.mark_settled(connection, Region.EU, "j3", NOON)
+        await transcripts.postpone(connection, Region.EU, "j1", NOON + timedelta(hours=1), 3)
+        assert [] == await transcripts.due(connection, NOON, 10)
+
+    assert (NOON, None) == ((await get(store, "j3")).settled_at, (await get(store, "j3")).next_check_at)
+    assert 3 == (await get(store, "j1")).attempts
+
+
+async def test_a_due_transcript_is_claimed_by_one_worker_until_its_lease_ends(store: Store) -> None:
+    await fill(store, *(job(number, next_check_at=NOON) for number in range(20)))
+    lease = NOON + timedelta(minutes=1)
+
+    async def claim(now: datetime) -> list[str]:
+        async with store.write() as connection:
+            return [each.id for each in await transcripts.claim_due(connection, now, lease, 6)]
+
+    claimed = await asyncio.gather(*(claim(NOON) for _ in range(5)))
+    everything = sorted(each for batch in claimed for each in batch)
+    assert sorted(f"j{number}" for number in range(20)) == everything
+    assert [] == await claim(lease - timedelta(microseconds=1))
+    assert 6 == len(await claim(lease))
