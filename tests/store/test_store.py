@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -153,27 +154,30 @@ async def test_a_cancelled_block_is_undone(store: Store) -> None:
 
 async def test_a_statement_cancelled_on_its_way_gives_up_the_write_lock(tmp_path: Path) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
-    started = asyncio.Event()
-    count = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT max(i) FROM n"
-    )
+    loop, running = asyncio.get_running_loop(), asyncio.Event()
+    finish = threading.Event()
+
+    def pause() -> int:
+        loop.call_soon_threadsafe(running.set)
+        return finish.wait(30)
 
     async def write_slowly() -> None:
         async with store.write() as connection:
             await teams.create(connection, TEAM)
-            started.set()
-            await connection.execute(sa.text(count))
+            raw = (await connection.get_raw_connection()).driver_connection
+            await raw.create_function("pause", 0, pause)
+            await connection.execute(sa.text("SELECT pause() UNION ALL SELECT 2"))
 
     task = asyncio.create_task(write_slowly())
-    await started.wait()
-    await asyncio.sleep(0)
+    await running.wait()
     task.cancel()
+    loop.call_later(0.01, finish.set)
     with pytest.raises(asyncio.CancelledError) as cancelled:
         await task
-    # The cancelled task's traceback is alive, as it is where a server logs it.
-    assert cancelled.tb is not None
     async with store.write() as connection:
         assert TEAM.alias == (await teams.create(connection, TEAM)).alias
+    # All the while the task's traceback, and in it the statement, was alive, as where a server logs it.
+    assert cancelled.tb is not None
     await store.close()
 
 
