@@ -14,7 +14,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
 
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.prices import token_usage_from
+from aai_gateway.core.prices import PriceBook, chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
 from aai_gateway.errors import BudgetExceeded, Forbidden, NotFound, Refused, Unauthenticated
@@ -59,7 +59,7 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
         try:
             caller = await self._caller(gateway, user_api_key_dict.api_key)
             require_budget(caller, utc_now())
-            await self._authorize(gateway, caller, model, data)
+            _require_models(caller, model, data)
         except Refused as refusal:
             raise _openai_error(refusal) from None
         return _as_sent(data)
@@ -67,7 +67,7 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
     ) -> dict[str, Any] | None:
-        """The last look before the LLM Gateway: right region, right host, right key, this team's transcript."""
+        """The last look before the LLM Gateway: the right region, host and key, and a transcript of the team."""
         if not _is_assemblyai(kwargs):
             return None
         gateway = await self._ready()
@@ -76,8 +76,13 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
         region, model = region_of_model(group) or (self._configured_region(gateway, kwargs), _bare(kwargs))
         try:
             caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
-            await self._authorize(gateway, caller, f"{region.model_prefix}{model}", kwargs)
+            _require_models(caller, f"{region.model_prefix}{model}", kwargs)
             account_key = gateway.upstream.account_key(region)
+            for transcript_id in _transcript_ids(kwargs):
+                row = await gateway.identity.transcript(region, transcript_id)
+                require_owner(caller, row.owner if row is not None else None)
+        except NotFound:
+            raise litellm_host.transcript_not_found(model) from None
         except Refused as refusal:
             raise _openai_error(refusal) from None
         kwargs = {
@@ -99,7 +104,23 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
         """`/v1/models` shows a key what it may use."""
         gateway = await self._ready()
         caller = await self._caller(gateway, user_api_key_dict.api_key)
-        return [name for name in model_names if _may_see(caller, name)]
+        offered = {
+            region: frozenset(model.id for model in chat_models(gateway.prices, region, utc_now()))
+            for region in Region
+        }
+        return [name for name in model_names if _may_see(caller, name, offered)]
+
+    async def async_post_call_success_deployment_hook(
+        self, request_data: dict[str, Any], response: Any, call_type: Any
+    ) -> Any:
+        """Let LiteLLM count tokens that the LLM Gateway reported under its other names."""
+        usage = getattr(response, "usage", None)
+        if not _is_assemblyai(request_data) or usage is None or getattr(usage, "prompt_tokens", None):
+            return None
+        tokens = token_usage_from(_usage(response))
+        usage.prompt_tokens, usage.completion_tokens = tokens.prompt, tokens.completion
+        usage.total_tokens = tokens.prompt + tokens.completion
+        return response
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -122,7 +143,7 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
             caller,
             region,
             completion_id=str(kwargs.get("litellm_call_id")),
-            model=model,
+            model=_answering_model(response, gateway.prices) or model,
             tokens=token_usage_from(_usage(response)),
             global_region=_wants_global(optional),
         )
@@ -136,26 +157,24 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
             return MASTER
         return await gateway.identity.caller_of_hash(key_hash)
 
-    async def _authorize(self, gateway: Gateway, caller: Caller, name: str, data: Mapping[str, Any]) -> None:
-        """Raise Forbidden or NotFound unless `caller` may use this model, its fallbacks and its transcript."""
-        found = region_of_model(name)
-        if found is None:
-            raise Forbidden(f"{name} is no AssemblyAI chat model.")
-        region, _ = found
-        require_region(region, caller.regions)
-        for model in (name, *(f"{region.model_prefix}{fallback}" for fallback in _fallback_models(data))):
-            if not caller.may_use_model(model):
-                raise Forbidden(f"This key may not use {model}.")
-        for transcript_id in _transcript_ids(data):
-            row = await gateway.identity.transcript(region, transcript_id)
-            require_owner(caller, row.owner if row is not None else None)
-
     @staticmethod
     def _configured_region(gateway: Gateway, kwargs: Mapping[str, Any]) -> Region:
         """The region that a deployment with a name of its own was configured for, by its `api_base`."""
         base = str(kwargs.get("api_base") or "")
         eu = base.startswith((gateway.settings.llm_url(Region.EU), "https://llm-gateway.eu."))
         return Region.EU if eu else Region.US
+
+
+def _require_models(caller: Caller, name: str, data: Mapping[str, Any]) -> None:
+    """Raise Forbidden unless `caller` may use this model, its region, and the fallbacks it asks for."""
+    found = region_of_model(name)
+    if found is None:
+        raise Forbidden(f"{name} is no AssemblyAI chat model.")
+    region, _ = found
+    require_region(region, caller.regions)
+    for model in (name, *(f"{region.model_prefix}{fallback}" for fallback in _fallback_models(data))):
+        if not caller.may_use_model(model):
+            raise Forbidden(f"This key may not use {model}.")
 
 
 def _litellm_identity(caller: Caller) -> UserAPIKeyAuth:
@@ -177,16 +196,12 @@ def _litellm_identity(caller: Caller) -> UserAPIKeyAuth:
 
 def _openai_error(refusal: Refused) -> ProxyException:
     """A refusal in the shape that OpenAI clients read."""
-    kind, code = "invalid_request_error", refusal.status
+    kind = "invalid_request_error"
     if isinstance(refusal, BudgetExceeded):
         kind = "budget_exceeded"
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
-    text = refusal.text
-    if isinstance(refusal, NotFound):
-        # The LLM Gateway's own answer for an id that does not exist.
-        text, code = "transcript not found", 404
-    return ProxyException(message=text, type=kind, param=None, code=code)
+    return ProxyException(message=refusal.text, type=kind, param=None, code=refusal.status)
 
 
 def _is_assemblyai(kwargs: Mapping[str, Any]) -> bool:
@@ -246,9 +261,19 @@ def _is_assemblyais(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
 
 
-def _may_see(caller: Caller, name: str) -> bool:
+def _answering_model(response: Any, prices: PriceBook) -> str | None:
+    """The model that answered (after a fallback not the one asked for), or None when its name is not known."""
+    hidden = getattr(response, "_hidden_params", None) or {}
+    name = str(hidden.get("provider_response_model") or "").removeprefix(f"{litellm_host.PROVIDER}/")
+    return name if name in prices.chat_models else None
+
+
+def _may_see(caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:
     found = region_of_model(name)
-    return caller.may_use_model(name) and (found is None or found[0] in caller.regions)
+    if found is None:
+        return caller.may_use_model(name)
+    region, model = found
+    return region in caller.regions and model in offered[region] and caller.may_use_model(name)
 
 
 def _usage(response: Any) -> Mapping[str, Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aai_gateway.core.operations import speech_region
-from aai_gateway.gateway.wire import ASGIApp, Receive, Scope, Send
+from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
+
+RETRYABLE = (429, 503)
 
 
 class DataPlane:
@@ -42,10 +44,24 @@ class DataPlane:
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
-        await self._inner(scope, receive, send)
+        await self._inner(scope, receive, _with_retry_after(send))
 
     def _roots(self, scope: Scope) -> list[str]:
         """Prefixes of this path below which LiteLLM may look for a route, the empty one included."""
         path = scope["path"]
         candidates = (str(scope.get("root_path") or "").rstrip("/"), *self._root_paths)
         return ["", *(root for root in candidates if root and path.startswith(f"{root}/"))]
+
+
+def _with_retry_after(send: Send) -> Send:
+    """Give the client AssemblyAI's `Retry-After`, which LiteLLM passes on only under a name of its own."""
+
+    async def passing(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in RETRYABLE:
+            headers = dict(message["headers"])
+            after = headers.get(b"llm_provider-retry-after")
+            if after is not None and b"retry-after" not in headers:
+                message = {**message, "headers": [*message["headers"], (b"retry-after", after)]}
+        await send(message)
+
+    return passing

@@ -1,4 +1,4 @@
-"""From AssemblyAI's answers to usage rows: each job and each completion is booked once, with its line items."""
+"""From AssemblyAI's answers to usage rows: each job and completion is booked once, with its line items."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Ledger:
         return cost, job.seconds, job.channels
 
     async def _settle_vanished(self, row: Transcript) -> None:
-        """A job that AssemblyAI no longer knows was deleted elsewhere: what it cost cannot be read any more."""
+        """A job that AssemblyAI no longer knows was deleted elsewhere: what it cost can no longer be read."""
         log.error("transcript %s is gone at AssemblyAI before it was settled", row.id)
         await self.settle(row, {"status": "error", "error": "The transcript is gone at AssemblyAI."})
 

@@ -20,8 +20,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.chat_prices import Rates
-from aai_gateway.core.prices import ChatModel, chat_models
+from aai_gateway.core.prices import ChatModel, Rates, chat_models
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.price_book import load_price_book
@@ -90,6 +89,17 @@ def is_llm_route(path: str) -> bool:
     from litellm.proxy.auth.route_checks import RouteChecks
 
     return bool(RouteChecks.is_llm_api_route(route=path))
+
+
+def transcript_not_found(model: str) -> Exception:
+    """What LiteLLM makes of the LLM Gateway's 404 for a transcript id that does not exist."""
+    import litellm
+
+    return litellm.NotFoundError(
+        message="NotFoundError: AssemblyaiException - transcript not found",
+        model=model,
+        llm_provider=PROVIDER,
+    )
 
 
 def register_chat_models() -> None:

@@ -1,0 +1,24 @@
+"""Fixtures that every test may use: the emulator as AssemblyAI, and one real gateway in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from gateway_process import GatewayProcess, running_gateway
+
+from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """AssemblyAI, US and EU, as one emulator that all tests share; jobs take 0.2 s."""
+    with running_emulator(EmulatorConfig(job_seconds=0.2)) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def gateway(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway process that all tests share; each makes teams of its own with `gateway.team()`."""
+    with running_gateway(emulator, tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway

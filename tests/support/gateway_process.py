@@ -1,0 +1,152 @@
+"""The real gateway as tests drive it: a `litellm --config config.yaml` process in front of the emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from aai_gateway.emulator import Emulator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG = REPOSITORY / "config.yaml"
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    """A port that the system has free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class TeamAccess:
+    """A team of the running gateway and one virtual key of its."""
+
+    id: str
+    alias: str
+    key: str
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """Headers that present the key."""
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@dataclass
+class GatewayProcess:
+    """One gateway process. `data_dir` holds its store and outlives a restart; output goes to `log`."""
+
+    environment: dict[str, str]
+    data_dir: Path
+    log: Path
+    master_key: str
+    port: int = field(default_factory=free_port)
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite file of its store."""
+        return self.data_dir / "gateway.db"
+
+    def start(self) -> None:
+        """Start the process and wait until it serves."""
+        litellm = Path(sys.executable).with_name("litellm")
+        command = [str(litellm), "--config", str(CONFIG), "--host", "127.0.0.1", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *self.arguments], env=self.environment, stdout=log, stderr=log, cwd=self.data_dir
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/health/liveliness", timeout=5).status_code == 200:
+                    return
+            time.sleep(0.1)
+        self.kill()
+        raise RuntimeError(f"The gateway did not start:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def admin(self) -> httpx.Client:
+        """A client that presents the master key."""
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.master_key}"}, timeout=60
+        )
+
+    def team(self, alias: str | None = None, **settings: Any) -> TeamAccess:
+        """A new team with one key. `settings` go to `/team/new`."""
+        alias = alias or f"team-{secrets.token_hex(4)}"
+        with self.admin() as admin:
+            team = admin.post("/team/new", json={"team_alias": alias, **settings}).raise_for_status().json()
+            key = admin.post("/key/generate", json={"team_id": team["team_id"]}).raise_for_status().json()
+        return TeamAccess(id=team["team_id"], alias=alias, key=key["key"])
+
+
+def gateway_process(emulator: Emulator, directory: Path, *arguments: str, **overrides: str) -> GatewayProcess:
+    """A gateway (not started) for `emulator` whose files are in `directory`; `overrides` are environment."""
+    data_dir = directory / "data"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    master_key = f"sk-{secrets.token_urlsafe(32)}"
+    environment = {
+        **_clean_environment(os.environ),
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_MASTER_KEY": master_key,
+        "ASSEMBLYAI_API_KEY": emulator.config.account_key,
+        "AAI_GATEWAY_US_URL": emulator.urls.us,
+        "AAI_GATEWAY_EU_URL": emulator.urls.eu,
+        "AAI_GATEWAY_LLM_US_URL": emulator.urls.llm_us,
+        "AAI_GATEWAY_LLM_EU_URL": emulator.urls.llm_eu,
+        "AAI_GATEWAY_DATA_DIR": str(data_dir),
+        **overrides,
+    }
+    return GatewayProcess(environment, data_dir, directory / "gateway.log", master_key, arguments=arguments)
+
+
+@contextlib.contextmanager
+def running_gateway(
+    emulator: Emulator, directory: Path, *arguments: str, **overrides: str
+) -> Iterator[GatewayProcess]:
+    """`gateway_process`, started, and stopped at the end."""
+    gateway = gateway_process(emulator, directory, *arguments, **overrides)
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.kill()
+
+
+def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what would make the gateway reach for a real account or store."""
+    prefixes = ("AAI_GATEWAY_", "ASSEMBLYAI_", "LITELLM_", "DATABASE_URL")
+    return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
