@@ -36,6 +36,11 @@ LOCK_FILE = "writer.lock"
 LOCK_WAIT = 10.0
 
 
+def namespace_of(key: str) -> str:
+    """The namespace of a virtual key's holder: 16 hex digits from which the key cannot be told."""
+    return hashlib.sha256(key.removeprefix("Bearer ").strip().encode()).hexdigest()[:16]
+
+
 def _reported(
     method: Callable[Concatenate[QuoteIndex, P], T],
 ) -> Callable[Concatenate[QuoteIndex, P], T]:

@@ -6,8 +6,9 @@ guide's loop, the tail is kept and a transcript of five sentences or fewer is on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 WINDOW_SIZE = 5
 WINDOW_OVERLAP = 2
@@ -59,6 +60,29 @@ class Window:
     def speakers(self) -> tuple[str, ...]:
         """Who speaks, each once, in order; empty when the transcript has no speakers."""
         return tuple(dict.fromkeys(s.speaker for s in self.sentences if s.speaker is not None))
+
+
+class SpokenSentence(Protocol):
+    """What a sentence of AssemblyAI's `/sentences` has (`assemblyai.Sentence`)."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def speaker(self) -> str | None: ...
+    @property
+    def channel(self) -> str | None: ...
+
+
+def numbered(spoken: Iterable[SpokenSentence]) -> list[Sentence]:
+    """AssemblyAI's sentences with their numbers. The channel stands for the speaker where there is none."""
+    return [
+        Sentence(index, one.text.strip(), one.start, one.end, one.speaker or one.channel)
+        for index, one in enumerate(one for one in spoken if one.text.strip())
+    ]
 
 
 def windows(
