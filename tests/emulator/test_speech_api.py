@@ -146,8 +146,8 @@ def test_redacted_audio_not_asked_for(us: httpx.Client):
     response = us.get(f"/v2/transcript/{submit(us, redact_pii=True)['id']}/redacted-audio")
     assert 400 == response.status_code
     assert (
-        "A redacted audio file for this transcript ID doesn't exist. Try submitting the transcript again with "
-        "`redact_pii_audio` set to `true`."
+        "A redacted audio file for this transcript ID doesn't exist. Try submitting the transcript again "
+        "with `redact_pii_audio` set to `true`."
     ) == response.json()["error"]
 
 

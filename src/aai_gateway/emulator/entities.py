@@ -98,6 +98,7 @@ def entity_json(entity: Found, words: Sequence[Word]) -> dict[str, Any]:
         "text": entity.text,
         "start": words[entity.first].start,
         "end": words[entity.last - 1].end,
+        "speaker": words[entity.first].speaker,
     }
 
 

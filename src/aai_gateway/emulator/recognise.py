@@ -14,6 +14,7 @@ from typing import Any
 
 _RATE = 16_000
 _FRAME_MS = 10
+_QUIET = 100
 
 
 def recognise(path: Path) -> list[dict[str, Any]]:
@@ -48,6 +49,8 @@ def _resampled(samples: array.array[int], rate: int) -> array.array[int]:
 
 
 def _words(samples: array.array[int], channel: str | None) -> list[dict[str, Any]]:
+    if max(map(abs, samples), default=0) < _QUIET:  # a recogniser hears words in perfect silence too
+        return []
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=float(_RATE), loglevel="FATAL")
