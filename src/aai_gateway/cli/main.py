@@ -1,0 +1,94 @@
+"""`aai-gateway`: each command is a module of this package, imported when it is asked for.
+
+Data goes to stdout, everything else to stderr. Exit status 0: done; 1: it failed, and one sentence says why;
+2: the command line is wrong; 130: interrupted. `AAI_GATEWAY_DEBUG=1` shows tracebacks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from aai_gateway import __version__
+from aai_gateway.errors import GatewayError
+
+COMMANDS = ("serve", "emulator", "teams", "keys", "usage", "doctor")
+"""Modules of this package, in the order of the help; each has a Typer `app`."""
+
+
+class CommandModules(TyperGroup):
+    """Commands that are imported when they are used, so that `aai-gateway` starts fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a module, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = get_command(import_module(f"aai_gateway.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a GatewayError becomes one sentence and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except GatewayError as error:
+            if _debugging():
+                raise
+            typer.echo(f"aai-gateway: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=CommandModules,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Share one AssemblyAI account between teams, through one LiteLLM proxy.",
+    epilog="Try it without an account: aai-gateway serve --emulator",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        get_command(app)(prog_name="aai-gateway")
+    except Exception as error:
+        if _debugging():
+            raise
+        typer.echo(
+            f"aai-gateway: unexpected {type(error).__name__}: {error}\n"
+            "This is a bug; AAI_GATEWAY_DEBUG=1 shows where.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _debugging() -> bool:
+    return os.environ.get("AAI_GATEWAY_DEBUG", "") not in ("", "0")

@@ -1,0 +1,43 @@
+"""The store, opened for one command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from aai_gateway.core.tenancy import Team
+from aai_gateway.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from aai_gateway.store import Store
+
+T = TypeVar("T")
+
+
+def on_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    """What `work` gives with the store that the settings name. Raises StoreError or ConfigurationError."""
+    from aai_gateway.settings import load_settings
+    from aai_gateway.store import Store
+
+    url = load_settings().resolved_store_url
+
+    async def opened() -> T:
+        store = await Store.open(url)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(opened())
+
+
+async def existing_team(connection: AsyncConnection, name: str) -> Team:
+    """The team with this name or id. Raises StoreError."""
+    from aai_gateway.store import teams
+
+    if (team := await teams.get(connection, name)) is None:
+        raise StoreError(f"There is no team {name}; `aai-gateway teams list` shows those there are.")
+    return team

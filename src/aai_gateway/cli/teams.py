@@ -1,0 +1,232 @@
+"""`aai-gateway teams`: who shares the account."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
+from aai_gateway.cli.store import existing_team, on_store
+from aai_gateway.core.budgets import Budget, parse_duration, utc_now
+from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.core.tenancy import Team
+from aai_gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from aai_gateway.store import Store
+
+app = typer.Typer(no_args_is_help=True, help="Teams: create, list, show, update, delete.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The team's name or id.")]
+Regions = Annotated[
+    list[Region] | None, typer.Option("--region", help="A region the team may use; repeat for several.")
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="PATTERN", help="A chat model the team may use, or `prefix/*`; repeatable."
+    ),
+]
+MaxBudget = Annotated[
+    int | None, typer.Option("--budget", metavar="USD", parser=parse_usd, help="The most the team may spend.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def parse_period(text: str) -> str:
+    """A budget's period. Raises BadParameter."""
+    try:
+        return parse_duration(text)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Period = Annotated[
+    str | None,
+    typer.Option(
+        "--budget-duration",
+        metavar="30d|12h|1mo",
+        parser=parse_period,
+        help="When the budget starts afresh; never unless given.",
+    ),
+]
+
+
+@app.command(
+    epilog="Example: aai-gateway teams create newsroom --region eu --budget 50 --budget-duration 30d"
+)
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the team is called.")],
+    region: Regions = None,
+    budget: MaxBudget = None,
+    budget_duration: Period = None,
+    model: Models = None,
+    as_json: Json = False,
+) -> None:
+    """Create a team; it may use both regions and every chat model unless limited."""
+    team = Team(
+        id=str(uuid.uuid4()),
+        alias=_checked_name(name),
+        regions=_in_order(region) or ALL_REGIONS,
+        models=tuple(model or ()),
+        budget=Budget(max_micros=budget, duration=budget_duration),
+    )
+
+    async def work(store: Store) -> Team:
+        from aai_gateway.store import teams
+
+        async with store.write() as connection:
+            return await teams.create(connection, team)
+
+    made = on_store(work)
+    if as_json:
+        print_json(team_json(made, utc_now()))
+    else:
+        typer.echo(made.id)
+        note(f"Team {made.alias} is ready. Give it a key: aai-gateway keys create --team {made.alias}")
+
+
+@app.command("list", epilog="Example: aai-gateway teams list --json")
+def list_teams(as_json: Json = False) -> None:
+    """List every team, by name."""
+
+    async def work(store: Store) -> list[Team]:
+        from aai_gateway.store import teams
+
+        async with store.read() as connection:
+            return await teams.list_all(connection)
+
+    found, now = on_store(work), utc_now()
+    if as_json:
+        print_json([team_json(team, now) for team in found])
+    elif found:
+        headers = ("Team", "Regions", "Chat models", "Spent", "State", "Id")
+        print_table(headers, [_row(team, now) for team in found])
+    else:
+        note("There are no teams yet. Make one: aai-gateway teams create NAME")
+
+
+@app.command(epilog="Example: aai-gateway teams show newsroom")
+def show(name: Name, as_json: Json = False) -> None:
+    """Show one team and its keys."""
+
+    async def work(store: Store) -> tuple[Team, list[Any]]:
+        from aai_gateway.store import keys
+
+        async with store.read() as connection:
+            team = await existing_team(connection, name)
+            return team, await keys.list_all(connection, team.id)
+
+    from aai_gateway.cli.keys import key_json, print_keys
+
+    (team, found), now = on_store(work), utc_now()
+    if as_json:
+        print_json({**team_json(team, now), "keys": [key_json(key, team, now) for key in found]})
+        return
+    print_table(("Team", "Regions", "Chat models", "Spent", "State", "Id"), [_row(team, now)])
+    typer.echo()
+    print_keys(found, {team.id: team}, now)
+
+
+@app.command(epilog="Example: aai-gateway teams update newsroom --budget 100 --name news")
+def update(
+    name: Name,
+    region: Regions = None,
+    budget: MaxBudget = None,
+    budget_duration: Period = None,
+    model: Models = None,
+    new_name: Annotated[str | None, typer.Option("--name", help="A new name.")] = None,
+    blocked: Annotated[
+        bool | None, typer.Option("--block/--unblock", help="Refuse everything that the team's keys ask.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a team; what is not given stays. Holds from the next request on."""
+    given: dict[str, Any] = {
+        "alias": None if new_name is None else _checked_name(new_name),
+        "regions": _in_order(region),
+        "models": tuple(model) if model else None,
+        "blocked": blocked,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+
+    async def work(store: Store) -> Team:
+        from aai_gateway.store import teams
+
+        async with store.write() as connection:
+            team = await existing_team(connection, name)
+            if budget is not None or budget_duration is not None:
+                changes["budget"] = _changed_budget(team.budget, budget, budget_duration)
+            return await teams.update(connection, team.id, **changes)
+
+    team, now = on_store(work), utc_now()
+    if as_json:
+        print_json(team_json(team, now))
+    else:
+        print_table(("Team", "Regions", "Chat models", "Spent", "State", "Id"), [_row(team, now)])
+
+
+@app.command(epilog="Example: aai-gateway teams delete newsroom --yes")
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a team and its keys; its transcripts and usage stay on record."""
+    if not yes:
+        typer.confirm(f"Delete team {name} and all of its keys?", abort=True, err=True)
+
+    async def work(store: Store) -> Team:
+        from aai_gateway.store import teams
+
+        async with store.write() as connection:
+            team = await existing_team(connection, name)
+            await teams.delete(connection, team.id)
+            return team
+
+    note(f"Team {on_store(work).alias} and its keys are gone.")
+
+
+def team_json(team: Team, now: datetime) -> dict[str, Any]:
+    """A team as `--json` prints it."""
+    return {
+        "id": team.id,
+        "name": team.alias,
+        "regions": [region.value for region in team.regions],
+        "models": list(team.models),
+        "budget": budget_json(team.budget, now),
+        "blocked": team.blocked,
+        "created_at": team.created_at,
+        "metadata": dict(team.metadata),
+    }
+
+
+def _row(team: Team, now: datetime) -> tuple[str, ...]:
+    return (
+        team.alias,
+        " ".join(region.value for region in team.regions),
+        " ".join(team.models) or "all",
+        budget_text(team.budget, now),
+        "blocked" if team.blocked else "active",
+        team.id,
+    )
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or not name.isprintable() or len(name) > 256:
+        raise typer.BadParameter("A team's name has 1 to 256 printable characters.", param_hint="NAME")
+    return name
+
+
+def _in_order(regions: list[Region] | None) -> tuple[Region, ...] | None:
+    return tuple(region for region in ALL_REGIONS if region in regions) if regions else None
+
+
+def _changed_budget(budget: Budget, max_micros: int | None, duration: str | None) -> Budget:
+    """The budget with what was given; a new period begins now."""
+    limit = budget.max_micros if max_micros is None else max_micros
+    if duration is None:
+        return Budget(max_micros=limit, duration=budget.duration, resets_at=budget.resets_at)
+    return Budget(max_micros=limit, duration=duration)

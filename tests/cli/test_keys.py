@@ -1,0 +1,94 @@
+"""`aai-gateway keys` on a real store."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import hash_key
+from aai_gateway.store import keys
+
+
+@pytest.fixture
+def team(run):
+    run("teams", "create", "newsroom", "--region", "eu")
+    return "newsroom"
+
+
+def listed(run, *options):
+    return json.loads(run("keys", "list", "--json", *options).stdout)
+
+
+def test_create_prints_the_key_alone_and_keeps_its_hash(run, on_store, team):
+    result = run("keys", "create", "--team", team, "--alias", "laptop", "--budget", "2.5", "--region", "eu")
+    key = result.stdout.removesuffix("\n")
+    stored = on_store(lambda connection: keys.by_hash(connection, hash_key(key)))
+    assert ("laptop", 2_500_000, (Region.EU,)) == (stored.alias, stored.budget.max_micros, stored.regions)
+    assert f"sk-...{key[-4:]}" == stored.masked
+    assert key not in result.stderr
+    assert "newsroom" in result.stderr
+    assert key not in run("keys", "list").stdout + run("keys", "list", "--json").stdout
+
+
+def test_json_has_the_key_and_all_else(run, team):
+    made = json.loads(run("keys", "create", "--team", team, "--json", "--model", "eu.assemblyai/*").stdout)
+    assert hash_key(made["key"]) == made["hash"]
+    assert ("newsroom", ["eu.assemblyai/*"], "active", None) == tuple(
+        made[name] for name in ("team", "models", "state", "regions")
+    )
+
+
+def test_expires_counts_from_now(run, on_store, team):
+    key = run("keys", "create", "--team", team, "--expires", "12h").stdout.strip()
+    stored = on_store(lambda connection: keys.by_hash(connection, hash_key(key)))
+    assert timedelta(hours=11, minutes=59) < stored.expires_at - utc_now() <= timedelta(hours=12)
+
+
+def test_list_can_be_one_team_s(run, team):
+    run("teams", "create", "research")
+    run("keys", "create", "--team", "research", "--alias", "a")
+    run("keys", "create", "--team", team, "--alias", "b")
+    assert ["a", "b"] == [key["alias"] for key in listed(run)]
+    assert ["b"] == [key["alias"] for key in listed(run, "--team", team)]
+    assert "There are no keys yet" not in run("keys", "list").stderr
+
+
+@pytest.mark.parametrize("name_it", ["alias", "hash", "masked", "ellipsis", "ending", "stdin", "itself"])
+def test_revoke_by_any_name(run, team, name_it):
+    made = json.loads(run("keys", "create", "--team", team, "--alias", "laptop", "--json").stdout)
+    ending = made["key"][-4:]
+    named = {
+        "alias": "laptop",
+        "hash": made["hash"],
+        "masked": f"sk-...{ending}",
+        "ellipsis": f"…{ending}",
+        "ending": f"...{ending}",
+        "stdin": "-",
+        "itself": made["key"],
+    }[name_it]
+    result = run("keys", "revoke", named, stdin=made["key"] + "\n")
+    assert made["key"] not in result.output
+    assert ["revoked"] == [key["state"] for key in listed(run)]
+
+
+def test_revoke_says_when_there_is_no_such_key(run, team):
+    assert "There is no such key" in run("keys", "revoke", "nobody", status=1).stderr
+    assert "No key was given" in run("keys", "revoke", "-", stdin="", status=1).stderr
+
+
+def test_a_key_cannot_have_a_region_that_its_team_lacks(run, team):
+    assert "limited to eu" in run("keys", "create", "--team", team, "--region", "us", status=1).stderr
+    assert [] == listed(run)
+
+
+def test_a_key_needs_a_team(run):
+    run("keys", "create", status=2)
+    assert "There is no team nobody" in run("keys", "create", "--team", "nobody", status=1).stderr
+
+
+def test_an_expiry_that_is_none_is_refused(run, team):
+    run("keys", "create", "--team", team, "--expires", "soon", status=2)

@@ -1,0 +1,113 @@
+"""The console script: fast start, exit status, and no tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from aai_gateway import __version__
+from aai_gateway.cli.main import COMMANDS
+
+HEAVY = {"aiohttp", "alembic", "assemblyai", "chromadb", "httpx", "litellm", "openai", "pydantic_settings"}
+HEAVY |= {"sentence_transformers", "sqlalchemy", "starlette", "torch"}
+
+
+def python(code, **environment):
+    environment = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["teams", "--help"], ["serve", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    code = f"""
+import json, sys
+sys.argv = ["aai-gateway", *{arguments!r}]
+from aai_gateway.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+print(json.dumps(sorted(sys.modules)))
+"""
+    result = python(code)
+    assert "" == result.stderr
+    assert set() == HEAVY & set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_every_command_has_an_example_in_its_help(run):
+    def leaves(*path):
+        text = run(*path, "--help").stdout
+        if " COMMAND [ARGS]" not in text:
+            yield path, text
+            return
+        names = COMMANDS if not path else _names(text)
+        for name in names:
+            yield from leaves(*path, name)
+
+    found = dict(leaves())
+    assert ("teams", "create") in found
+    assert ("serve",) in found
+    assert [] == [path for path, text in found.items() if "Example:" not in text]
+
+
+def _names(text):
+    commands = text.split("─ Commands ─")[1]
+    return [line.split()[1] for line in commands.splitlines()[1:] if line.startswith("│ ") and line[2] != " "]
+
+
+def test_version(run):
+    assert f"{__version__}\n" == run("--version").stdout
+
+
+def test_a_known_failure_is_one_sentence_on_stderr(run):
+    result = run("teams", "show", "nobody", status=1)
+    assert "" == result.stdout
+    assert (
+        "aai-gateway: There is no team nobody; `aai-gateway teams list` shows those there are.\n"
+        == result.stderr
+    )
+
+
+def test_a_wrong_setting_names_its_variable(run, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_READ_TIMEOUT", "never")
+    result = run("teams", "list", status=1)
+    assert "AAI_GATEWAY_READ_TIMEOUT" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_command_line_is_status_2(run):
+    assert "No such command 'tems'" in run("tems", status=2).stderr
+    run("teams", "create", status=2)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        ("KeyboardInterrupt", 130, ""),
+        ("GatewayError('It rains.')", 1, "aai-gateway: It rains.\n"),
+        ("RuntimeError('oops')", 1, "aai-gateway: unexpected RuntimeError: oops\nThis is a bug;"),
+    ],
+)
+def test_what_commands_raise(raised, status, said):
+    code = f"""
+import sys
+import aai_gateway.cli.teams as teams
+from aai_gateway.cli.main import main
+from aai_gateway.errors import GatewayError
+def broken(work): raise {raised}
+teams.on_store = broken
+sys.argv = ["aai-gateway", "teams", "list"]
+main()
+"""
+    result = python(code, AAI_GATEWAY_DEBUG="")
+    assert (status, "") == (result.returncode, result.stdout)
+    assert result.stderr.startswith(said)
+    assert "Traceback" not in result.stderr
+    if status == 1:
+        assert "Traceback" in python(code, AAI_GATEWAY_DEBUG="1").stderr

@@ -1,0 +1,111 @@
+"""`aai-gateway teams` on a real store."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aai_gateway.core.regions import Region
+from aai_gateway.store import keys, teams
+
+
+def shown(run, name):
+    return json.loads(run("teams", "show", name, "--json").stdout)
+
+
+def test_create_prints_the_id_and_keeps_the_team(run, on_store):
+    result = run(
+        "teams", "create", "newsroom", "--region", "eu", "--budget", "50", "--budget-duration", "30d"
+    )
+    team = on_store(lambda connection: teams.get(connection, "newsroom"))
+    assert f"{team.id}\n" == result.stdout
+    assert ((Region.EU,), 50_000_000, "30d") == (team.regions, team.budget.max_micros, team.budget.duration)
+    assert team.budget.resets_at is not None
+    assert "keys create --team newsroom" in result.stderr
+
+
+def test_a_team_may_use_everything_unless_limited(run):
+    run("teams", "create", "research")
+    team = shown(run, "research")
+    assert (["us", "eu"], [], None) == (team["regions"], team["models"], team["budget"]["max_micros"])
+
+
+def test_json_has_exact_amounts(run):
+    made = json.loads(run("teams", "create", "lab", "--budget", "0.000001", "--json").stdout)
+    assert (1, "0.000001", "0.000000") == tuple(
+        made["budget"][n] for n in ("max_micros", "max_usd", "spent_usd")
+    )
+
+
+def test_list_is_by_name(run):
+    assert "no teams yet" in run("teams", "list").stderr
+    run("teams", "create", "research", "--model", "assemblyai/*")
+    run("teams", "create", "newsroom", "--region", "eu", "--region", "us")
+    assert ["newsroom", "research"] == [
+        team["name"] for team in json.loads(run("teams", "list", "--json").stdout)
+    ]
+    table = run("teams", "list").stdout
+    assert table.index("newsroom") < table.index("research")
+    assert "assemblyai/*" in table
+
+
+def test_tables_are_never_cut_off(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    team_id = run("teams", "create", "a-team-with-rather-a-long-name").stdout.strip()
+    assert team_id in run("teams", "list").stdout
+
+
+def test_show_lists_the_keys(run):
+    run("teams", "create", "research")
+    run("keys", "create", "--team", "research", "--alias", "laptop")
+    assert ["laptop"] == [key["alias"] for key in shown(run, "research")["keys"]]
+    assert "laptop" in run("teams", "show", "research").stdout
+
+
+def test_update_changes_only_what_is_given(run):
+    run("teams", "create", "research", "--budget", "5", "--budget-duration", "7d", "--model", "assemblyai/*")
+    before = shown(run, "research")
+    run("teams", "update", "research", "--budget", "6", "--name", "science", "--block")
+    after = shown(run, "science")
+    assert ("6.000000", "7d") == (after["budget"]["max_usd"], after["budget"]["duration"])
+    assert before["budget"]["resets_at"] == after["budget"]["resets_at"]
+    assert (["assemblyai/*"], True) == (after["models"], after["blocked"])
+    run("teams", "update", "science", "--unblock", "--region", "us")
+    assert (["us"], False) == tuple(shown(run, "science")[name] for name in ("regions", "blocked"))
+
+
+def test_delete_asks_and_takes_the_keys_along(run, on_store):
+    run("teams", "create", "research")
+    run("keys", "create", "--team", "research")
+    run("teams", "delete", "research", stdin="n\n", status=1)
+    run("teams", "delete", "research", "--yes")
+    assert [] == on_store(keys.list_all)
+    run("teams", "delete", "research", "--yes", status=1)
+
+
+def test_a_name_is_taken_once(run):
+    run("teams", "create", "research")
+    assert "already a team" in run("teams", "create", "research", status=1).stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--budget", "-1"),
+        ("--budget", "nan"),
+        ("--budget", "1e12"),
+        ("--budget", "0.0000001"),
+        ("--budget", "ten"),
+        ("--budget-duration", "soon"),
+        ("--region", "mars"),
+    ],
+)
+def test_wrong_values_are_refused(run, wrong):
+    run("teams", "create", "lab", *wrong, status=2)
+    assert [] == json.loads(run("teams", "list", "--json").stdout)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 257])
+def test_wrong_names_are_refused(run, name):
+    run("teams", "create", name, status=2)
