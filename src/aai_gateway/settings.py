@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     settle_interval: Seconds = Field(5.0, description="Seconds between two rounds of settling.")
     settle_after: Seconds = Field(
-        15.0, description="Seconds after a job's submission (or its last poll) before the settler asks for it."
+        15.0, description="Seconds after a job's submission before the settler asks for it."
     )
 
     # The client side: transcribe, quotes, topics, ask
