@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from gateway_process import GatewayProcess, running_gateway
 
 from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
+
+# LiteLLM would otherwise ask the internet for its prices, at its first import.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from aai_gateway import errors
 from aai_gateway.cli.main import app
-from aai_gateway.emulator import sample_path
+from aai_gateway.emulator import Emulator, sample_path
 from aai_gateway.settings import Settings, environment_name
 from aai_gateway.speech import connect
 
@@ -73,7 +73,7 @@ def _examples() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def reader(gateway: GatewayProcess) -> dict[str, str]:
+def reader(gateway: GatewayProcess, emulator: Emulator) -> dict[str, str]:
     """What a reader puts in the places that the documents show: their URL, key and transcript."""
     team = gateway.team()
     client = connect(gateway.url, team.key, polling_interval=0.1)
@@ -82,6 +82,9 @@ def reader(gateway: GatewayProcess) -> dict[str, str]:
         "http://127.0.0.1:4000": gateway.url,
         "sk-your-virtual-key": team.key,
         "your-transcript-id": str(transcript.id),
+        # The one example that goes to AssemblyAI without a gateway.
+        "litellm.completion(": f'litellm.completion(api_base="{emulator.urls.llm_us}/v1", '
+        f'api_key="{emulator.config.account_key}", ',
     }
 
 
