@@ -124,8 +124,10 @@ def fill_in_master_key(config: Mapping[str, Any], folder: Path) -> None:
         note(f"The master key, shown only now and kept in {folder / FILE_NAME}:\n  {os.environ[variable]}")
 
 
-def use_emulator(urls: EmulatorUrls, account_key: str, folder: Path) -> None:
-    """Point this process's settings at an emulator, with a folder that keeps play money out of the books."""
+def use_emulator(urls: EmulatorUrls, account_key: str, data_path: Path) -> Path:
+    """Point this process at an emulator; the data folder that keeps its play money out of the books."""
+    folder = data_path / "emulator"
+    data_path.mkdir(parents=True, mode=0o700, exist_ok=True)
     for name in ("AAI_GATEWAY_STORE_URL", "ASSEMBLYAI_EU_API_KEY"):
         os.environ.pop(name, None)
     os.environ.update(
@@ -135,6 +137,7 @@ def use_emulator(urls: EmulatorUrls, account_key: str, folder: Path) -> None:
             "AAI_GATEWAY_DATA_DIR": str(folder),
         }
     )
+    return folder
 
 
 def emulator_urls(urls: EmulatorUrls) -> dict[str, str]:
@@ -154,9 +157,8 @@ async def _serve_with_emulator(
     from aai_gateway.emulator import Emulator
     from aai_gateway.settings import load_settings
 
-    folder = load_settings().data_path / "emulator"
     async with Emulator() as emulator:
-        use_emulator(emulator.urls, emulator.config.account_key, folder)
+        folder = use_emulator(emulator.urls, emulator.config.account_key, load_settings().data_path)
         fill_in_master_key(config, folder)
         _tell(load_settings(), host, port)
         note(f"AssemblyAI is emulated. In other terminals: export AAI_GATEWAY_DATA_DIR={folder}")

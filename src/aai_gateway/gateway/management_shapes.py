@@ -187,10 +187,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _not_honoured(name: str) -> str:
-    return (
-        f"{name} is not honoured where the gateway keeps the keys, so it is refused rather than ignored. "
-        "Leave it out, or give LiteLLM a database."
-    )
+    return f"{name} is not honoured by this gateway, so it is refused rather than ignored. Leave it out."
 
 
 def key_hash_of(text: str) -> str:

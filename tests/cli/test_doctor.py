@@ -1,0 +1,236 @@
+"""`aai-gateway doctor`: each finding, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
+
+import pytest
+
+from aai_gateway.cli import checks, probes
+from aai_gateway.emulator import Emulator
+from aai_gateway.settings import load_settings
+from aai_gateway.store import Store
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(data_dir, monkeypatch):
+    """Nothing is asked of the outside."""
+    for name in ("US_URL", "EU_URL", "LLM_US_URL", "LLM_EU_URL", "URL"):
+        monkeypatch.setenv(f"AAI_GATEWAY_{name}", NOWHERE)
+
+
+def found(checks):
+    return {check.name: check for check in checks}
+
+
+def probed():
+    return found(asyncio.run(probes.probe_all(load_settings())))
+
+
+async def probed_with_emulator(monkeypatch, key):
+    async with Emulator() as emulator:
+        for name, url in zip(
+            ("US_URL", "EU_URL", "LLM_US_URL", "LLM_EU_URL"),
+            (emulator.urls.us, emulator.urls.eu, emulator.urls.llm_us, emulator.urls.llm_eu),
+            strict=True,
+        ):
+            monkeypatch.setenv(f"AAI_GATEWAY_{name}", url)
+        if key is not None:
+            monkeypatch.setenv("ASSEMBLYAI_API_KEY", key)
+        return found(await probes.probe_all(load_settings()))
+
+
+@contextmanager
+def answering(answers):
+    """A server on loopback that answers `{path: (status, body)}`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answers.get(self.path, (404, b"{}"))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_each_host_that_takes_the_key_is_ok(monkeypatch):
+    checks = await probed_with_emulator(monkeypatch, "emulator-account-key")
+    for name in ("speech us", "speech eu", "chat us", "chat eu", "clock"):
+        assert "ok" == checks[name].status, checks[name]
+    assert checks["speech us"].text.endswith("takes the account key")
+
+
+async def test_a_refused_key_is_told_from_an_unreachable_host(monkeypatch):
+    checks = await probed_with_emulator(monkeypatch, "a-wrong-secret")
+    assert ("fail", True) == (
+        checks["speech eu"].status,
+        "refuses the account key" in checks["speech eu"].text,
+    )
+    assert not any("a-wrong-secret" in check.text for check in checks.values())
+
+
+async def test_without_a_key_hosts_that_answer_are_ok(monkeypatch):
+    checks = await probed_with_emulator(monkeypatch, None)
+    assert ("ok", True) == (checks["speech us"].status, "no account key" in checks["speech us"].text)
+
+
+def test_unreachable_hosts_fail_only_who_needs_them(monkeypatch):
+    assert {"warn"} == {check.status for check in probed().values()}
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "a-secret")
+    checks = probed()
+    assert ("fail", True) == (
+        checks["speech us"].status,
+        "127.0.0.1:9 cannot be reached" in checks["speech us"].text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "said"),
+    [
+        (
+            {
+                "/health/liveliness": (200, b'"alive"'),
+                "/assemblyai/v2/transcript": (401, b'{"error": "Authentication error"}'),
+            },
+            "ok",
+            "as the gateway",
+        ),
+        (
+            {
+                "/health/liveliness": (200, b'"alive"'),
+                "/assemblyai/v2/transcript": (401, b'{"error": {"message": "No api key", "code": "401"}}'),
+            },
+            "fail",
+            "without the gateway",
+        ),
+        ({}, "fail", "no healthy LiteLLM proxy: status 404"),
+    ],
+)
+def test_the_gateway_is_told_from_stock_litellm(monkeypatch, answers, status, said):
+    with answering(answers) as url:
+        monkeypatch.setenv("AAI_GATEWAY_URL", url)
+        check = probed()["gateway"]
+    assert status == check.status
+    assert said in check.text
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "said"),
+    [
+        ((200, 200), "ok", "may use US and EU"),
+        ((403, 200), "ok", "may use EU"),
+        ((403, 403), "fail", "no region"),
+        ((401, 401), "fail", "refuses AAI_GATEWAY_KEY"),
+    ],
+)
+def test_the_virtual_key_is_tried_in_both_regions(monkeypatch, statuses, status, said):
+    answers = {
+        "/health/liveliness": (200, b'"alive"'),
+        "/assemblyai/v2/transcript": (401, b'{"error": "Authentication error"}'),
+        "/assemblyai/v2/transcript?limit=1": (statuses[0], b"{}"),
+        "/eu.assemblyai/v2/transcript?limit=1": (statuses[1], b"{}"),
+    }
+    with answering(answers) as url:
+        monkeypatch.setenv("AAI_GATEWAY_URL", url)
+        monkeypatch.setenv("AAI_GATEWAY_KEY", "sk-a-secret")
+        check = probed()["virtual key"]
+    assert status == check.status
+    assert said in check.text
+    assert "sk-a-secret" not in check.text
+
+
+def test_the_data_folder(data_dir):
+    assert ("ok", True) == (
+        checks.data_folder(load_settings()).status,
+        "will be made" in checks.data_folder(load_settings()).text,
+    )
+    data_dir.mkdir(mode=0o700)
+    assert "ok" == checks.data_folder(load_settings()).status
+    data_dir.chmod(0o755)
+    assert "chmod 700" in checks.data_folder(load_settings()).text
+    data_dir.rmdir()
+    data_dir.touch()
+    assert "fail" == checks.data_folder(load_settings()).status
+
+
+def test_looking_at_the_store_changes_nothing(data_dir):
+    check = asyncio.run(checks.store(load_settings()))
+    assert ("ok", True) == (check.status, "will be made" in check.text)
+    assert not data_dir.exists()
+
+
+def test_the_store_s_revision_is_compared(data_dir):
+    path = data_dir / "gateway.db"
+
+    async def made():
+        await (await Store.open(f"sqlite:///{path}")).close()
+        return await checks.store(load_settings())
+
+    assert "ok" == asyncio.run(made()).status
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.close()
+    assert "warn" == asyncio.run(checks.store(load_settings())).status
+    path.write_bytes(b"this is no database, whatever its name says" * 100)
+    check = asyncio.run(checks.store(load_settings()))
+    assert ("fail", True) == (check.status, "cannot be read" in check.text)
+
+
+def test_a_store_url_s_password_is_not_shown(monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_STORE_URL", "mysql://gateway:secret-word@db/gateway")
+    check = asyncio.run(checks.store(load_settings()))
+    assert ("fail", False) == (check.status, "secret-word" in check.text)
+
+
+def test_account_keys_by_region(monkeypatch):
+    assert ["warn", "warn"] == [check.status for check in checks.account_keys(load_settings())]
+    monkeypatch.setenv("ASSEMBLYAI_EU_API_KEY", "a-secret")
+    assert ["warn", "ok"] == [check.status for check in checks.account_keys(load_settings())]
+
+
+def test_versions_are_those_of_the_package():
+    found_packages = found(checks.packages())
+    assert "ok" == checks.python_version().status
+    assert ("ok", metadata.version("litellm")) == (
+        found_packages["litellm"].status,
+        found_packages["litellm"].text,
+    )
+    assert {"extra proxy", "extra quotes", "extra emulator", "litellm"} == found_packages.keys()
+
+
+def test_the_command_prints_each_and_fails_when_one_does(run, monkeypatch):
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "a-secret")
+    monkeypatch.setenv("AAI_GATEWAY_EMBEDDING_MODEL", "/no/such/folder")
+    result = run("doctor", "--json", status=1)
+    answer = json.loads(result.stdout)
+    by_name = {check["name"]: check for check in answer["checks"]}
+    assert answer["ok"] is False
+    assert ("fail", "fail") == (by_name["speech us"]["status"], by_name["embedding model"]["status"])
+    assert "a-secret" not in result.output
+
+
+def test_settings_that_cannot_be_used_end_it(run, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_CONNECT_TIMEOUT", "-1")
+    result = run("doctor", status=1)
+    assert "FAIL  settings:" in result.stdout
+    assert "AAI_GATEWAY_CONNECT_TIMEOUT" in result.stdout

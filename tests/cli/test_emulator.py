@@ -1,0 +1,83 @@
+"""`aai-gateway emulator` as a process: it says where it is, answers, and ends cleanly."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+PORTS = ("--us-port", "--eu-port", "--llm-us-port", "--llm-eu-port")
+
+
+@pytest.fixture
+def emulating(data_dir):
+    processes = []
+
+    def emulating(*options):
+        command = [sys.executable, "-c", "from aai_gateway.cli.main import main; main()", "emulator"]
+        any_ports = [argument for port in PORTS for argument in (port, "0")]
+        process = subprocess.Popen(
+            [*command, *any_ports, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        return process
+
+    yield emulating
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_json_is_one_line_of_urls(emulating, number):
+    process = emulating("--json", "--account-key", "play")
+    urls = json.loads(process.stdout.readline())
+    assert {"us", "eu", "llm_us", "llm_eu"} == urls.keys()
+    for url in (urls["us"], urls["eu"]):
+        assert 200 == httpx.get(f"{url}/v2/transcript", headers={"authorization": "play"}).status_code
+        assert 401 == httpx.get(f"{url}/v2/transcript", headers={"authorization": "other"}).status_code
+    for url in (urls["llm_us"], urls["llm_eu"]):
+        assert 200 == httpx.get(f"{url}/v1/models", headers={"authorization": "play"}).status_code
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (0, "") == (process.returncode, out)
+    assert "Traceback" not in err
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(urls["us"])
+
+
+def test_what_it_prints_can_be_sourced(emulating):
+    process = emulating("--account-key", "two words")
+    lines = [process.stdout.readline() for _ in range(5)]
+    variables = dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
+    assert {
+        "AAI_GATEWAY_US_URL",
+        "AAI_GATEWAY_EU_URL",
+        "AAI_GATEWAY_LLM_US_URL",
+        "AAI_GATEWAY_LLM_EU_URL",
+        "ASSEMBLYAI_API_KEY",
+    } == variables.keys()
+    assert "two words" == variables["ASSEMBLYAI_API_KEY"]
+    assert (
+        200
+        == httpx.get(
+            f"{variables['AAI_GATEWAY_EU_URL']}/v2/transcript", headers={"authorization": "two words"}
+        ).status_code
+    )
+
+
+def test_a_port_in_use_is_one_sentence(run):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        result = run("emulator", "--us-port", port, "--eu-port", "0", status=1)
+    assert result.stderr.startswith("aai-gateway: The emulator cannot listen: ")
