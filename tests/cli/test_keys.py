@@ -90,5 +90,9 @@ def test_a_key_needs_a_team(run):
     assert "There is no team nobody" in run("keys", "create", "--team", "nobody", status=1).stderr
 
 
-def test_an_expiry_that_is_none_is_refused(run, team):
-    run("keys", "create", "--team", team, "--expires", "soon", status=2)
+@pytest.mark.parametrize(
+    "wrong", [("--expires", "soon"), ("--expires", "0d"), ("--alias", ""), ("--budget", "-1")]
+)
+def test_wrong_values_are_refused(run, team, wrong):
+    run("keys", "create", "--team", team, *wrong, status=2)
+    assert [] == listed(run)

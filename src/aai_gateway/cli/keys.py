@@ -11,7 +11,7 @@ import typer
 
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.cli.teams import Json, Period
+from aai_gateway.cli.teams import Json, Period, checked_name
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.durations import after
 from aai_gateway.core.regions import ALL_REGIONS, Region
@@ -52,7 +52,7 @@ def create(
     key = VirtualKey(
         hash=hash_key(secret),
         masked=mask_key(secret),
-        alias=alias,
+        alias=None if alias is None else checked_name(alias, "--alias"),
         regions=tuple(r for r in ALL_REGIONS if r in region) if region else None,
         models=tuple(model or ()),
         budget=Budget(max_micros=budget, duration=budget_duration),

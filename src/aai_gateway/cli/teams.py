@@ -69,7 +69,7 @@ def create(
     """Create a team; it may use both regions and every chat model unless limited."""
     team = Team(
         id=str(uuid.uuid4()),
-        alias=_checked_name(name),
+        alias=checked_name(name, "NAME"),
         regions=_in_order(region) or ALL_REGIONS,
         models=tuple(model or ()),
         budget=Budget(max_micros=budget, duration=budget_duration),
@@ -146,7 +146,7 @@ def update(
 ) -> None:
     """Change a team; what is not given stays. Holds from the next request on."""
     given: dict[str, Any] = {
-        "alias": None if new_name is None else _checked_name(new_name),
+        "alias": None if new_name is None else checked_name(new_name, "--name"),
         "regions": _in_order(region),
         "models": tuple(model) if model else None,
         "blocked": blocked,
@@ -214,9 +214,10 @@ def _row(team: Team, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str, option: str) -> str:
+    """A name that tables, logs and refusals can show. Raises BadParameter."""
     if not name.strip() or not name.isprintable() or len(name) > 256:
-        raise typer.BadParameter("A team's name has 1 to 256 printable characters.", param_hint="NAME")
+        raise typer.BadParameter("A name has 1 to 256 printable characters.", param_hint=option)
     return name
 
 
