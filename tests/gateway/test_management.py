@@ -441,3 +441,22 @@ def test_which_requests_are_for_it():
     assert not is_management_path("OPTIONS", "/key/generate")
     assert not is_management_path("GET", "/key/generate/")
     assert not is_management_path("GET", "/v1/models")
+
+
+async def test_litellm_s_own_types_read_the_answers(admin, monkeypatch):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    from litellm.proxy import _types
+
+    team = await new_team(admin, team_alias="lab", max_budget=2.5, budget_duration="7d")
+    made = await new_key(admin, team_id=team["team_id"], duration="1h", tags=["a"], models=["assemblyai/*"])
+    info = (await ok(admin.get("/key/info", params={"key": made["key"]})))["info"]
+    (listed,) = (await ok(admin.get("/key/list?return_full_object=true")))["keys"]
+    (of_team,) = await ok(admin.get("/team/list"))
+
+    generated = _types.GenerateKeyResponse.model_validate(dict(made))
+    assert (made["token"], made["token"]) == (generated.token, generated.token_id)
+    assert generated.expires is not None
+    assert ["assemblyai/*"] == _types.LiteLLM_VerificationToken.model_validate(info).models
+    assert team["team_id"] == _types.UserAPIKeyAuth.model_validate(listed).team_id
+    assert 2.5 == _types.LiteLLM_TeamTable.model_validate(team).max_budget
+    assert "lab" == _types.TeamListResponseObject.model_validate(of_team).team_alias
