@@ -39,12 +39,12 @@ class ChatAnswer:
     truncated: bool
 
     def usage(self) -> dict[str, Any]:
-        """Plain data for JSON: model, tokens, cost in dollars as a string (exact) or None."""
+        """Plain data for JSON: model, tokens, cost in dollars as text, to the micro-dollar, or None."""
         return {
             "model": self.model,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
-            "cost_usd": None if self.cost is None else format(self.cost, "f"),
+            "cost_usd": None if self.cost is None else f"{self.cost:.6f}",
         }
 
 
@@ -128,7 +128,7 @@ class ChatClient:
             usage = data.get("usage") or {}
         except (ValueError, LookupError, TypeError, AttributeError):
             raise UpstreamFailed(
-                f"{self.base_url} answered something that is not a chat completion."
+                f"{self.base_url} answered what is not a chat completion: {error_text(response)}"
             ) from None
         if not isinstance(text, str) or not text.strip():
             raise ModelAnswerError(f"{self.model} gave an empty answer ({choice.get('finish_reason')}).")

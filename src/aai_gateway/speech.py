@@ -30,6 +30,8 @@ Stage = Literal["uploading", "queued", "processing", "completed"]
 Progress = Callable[[Stage, "str | None"], None]
 T = TypeVar("T")
 
+FIRST_PAUSE = 0.3
+
 _TRANSCRIPT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # What the SDK puts before AssemblyAI's own text.
 _SDK_PREFIX = re.compile(r"^failed to .+?: ", re.IGNORECASE)
@@ -46,7 +48,8 @@ def connect(
     """An SDK client for one region of the gateway at `url`, with a virtual key (`sk-…` or `Bearer sk-…`).
 
     `http_timeout` (seconds) bounds each read and write, not a whole upload; `polling_interval` is the seconds
-    between two looks at a job. Raises ConfigurationError for a URL that is not http(s) or an empty key.
+    between two looks at a job, at most. Raises ConfigurationError for an address that is not http(s) or an
+    empty key.
     """
     base_url = f"{url.rstrip('/')}/{Region(region).speech_prefix}"
     return client_at(base_url, key, http_timeout=http_timeout, polling_interval=polling_interval)
@@ -133,6 +136,8 @@ def gateway_errors(client: aai.Client) -> Iterator[None]:
 
 def _finished(client: aai.Client, transcript_id: str, report: Progress, *, patient: bool) -> aai.Transcript:
     reported: str | None = None
+    # Short recordings are done within seconds: look often at first, then as often as the client says.
+    pause = FIRST_PAUSE
     while True:
         answer = _call(client, lambda: api.get_transcript(client.http_client, transcript_id), patient=patient)
         if answer.status is aai.TranscriptStatus.error:
@@ -142,7 +147,8 @@ def _finished(client: aai.Client, transcript_id: str, report: Progress, *, patie
             report(answer.status.value, transcript_id)
         if answer.status is aai.TranscriptStatus.completed:
             return aai.Transcript.from_response(client=client, response=answer)
-        time.sleep(client.settings.polling_interval)
+        time.sleep(min(pause, client.settings.polling_interval))
+        pause *= 1.5
 
 
 def _call(client: aai.Client, action: Callable[[], T], *, patient: bool = False) -> T:

@@ -1,0 +1,1 @@
+"""What people ask of transcripts: a topic tag, an answer, a summary."""

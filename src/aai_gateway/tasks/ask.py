@@ -1,0 +1,77 @@
+"""Ask a question about a transcript, or use a preset prompt.
+
+Presets: AssemblyAI documentation, guide "Apply LLM Gateway to audio transcripts". `{{ transcript }}` puts in
+the text alone, without speakers; where a transcript has utterances, they are written out in the prompt
+instead, so that the model knows who said what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from aai_gateway.chat_client import TRANSCRIPT_TAG, ChatAnswer, ChatClient, about_transcript
+from aai_gateway.errors import ConfigurationError
+
+PRESETS = {
+    "summary": "Provide a brief summary of the transcript.",
+    "feedback": "Provide an analysis of the transcript and offer areas to improve with exact quotes.",
+    "takeaway": "What's the main take-away from the transcript?",
+    "action-items": "Generate a set of action items from this transcript.",
+}
+
+
+class SpokenTurn(Protocol):
+    """What an utterance has (`assemblyai.Utterance`): speech by one speaker or on one channel."""
+
+    @property
+    def speaker(self) -> str | None: ...
+    @property
+    def channel(self) -> str | None: ...
+    @property
+    def text(self) -> str: ...
+
+
+def preset(name: str) -> str:
+    """The prompt of a preset. Raises ConfigurationError for a name that there is not."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"There is no preset {name!r}: use {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def ask(
+    question: str,
+    transcript_id: str,
+    *,
+    chat: ChatClient,
+    turns: Iterable[SpokenTurn] = (),
+    max_tokens: int = 1000,
+) -> ChatAnswer:
+    """The model's answer to a question about a transcript.
+
+    With `turns` (the transcript's utterances) the prompt carries the speakers; without, AssemblyAI puts the
+    transcript's text in. A question may say where with `{{ transcript }}`. Raises ConfigurationError for an
+    empty question, Refused, UpstreamFailed, ModelAnswerError.
+    """
+    if not question.strip():
+        raise ConfigurationError("The question is empty.")
+    prompt = about_transcript(question.strip())
+    spoken = by_speaker(turns)
+    if spoken:
+        content = prompt.replace(TRANSCRIPT_TAG, f"<transcript>\n{spoken}\n</transcript>", 1)
+        return chat.complete([{"role": "user", "content": content}], max_tokens=max_tokens)
+    return chat.complete(
+        [{"role": "user", "content": prompt}], max_tokens=max_tokens, transcript_id=transcript_id
+    )
+
+
+def by_speaker(turns: Iterable[SpokenTurn]) -> str:
+    """`Speaker A: …`, a line for each turn; `Channel 1: …` where only the channel is known."""
+    return "\n".join(f"{_name(turn)}: {turn.text.strip()}" for turn in turns if turn.text.strip())
+
+
+def _name(turn: SpokenTurn) -> str:
+    if turn.speaker is not None:
+        # Diarization gives A, B, …; speaker identification gives names or roles, which stand for themselves.
+        return f"Speaker {turn.speaker}" if len(turn.speaker) <= 2 else turn.speaker
+    return f"Channel {turn.channel}" if turn.channel is not None else "Speaker"
