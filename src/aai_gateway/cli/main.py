@@ -18,7 +18,18 @@ from typer.main import get_command
 from aai_gateway import __version__
 from aai_gateway.errors import GatewayError
 
-COMMANDS = ("serve", "emulator", "teams", "keys", "usage", "doctor")
+COMMANDS = (
+    "serve",
+    "emulator",
+    "teams",
+    "keys",
+    "usage",
+    "transcribe",
+    "quotes",
+    "topics",
+    "ask",
+    "doctor",
+)
 """Modules of this package, in the order of the help; each has a Typer `app`."""
 
 

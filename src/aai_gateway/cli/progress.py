@@ -1,0 +1,43 @@
+"""How far transcriptions are, on stderr: a line that moves on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aai_gateway.cli.output import note
+
+if TYPE_CHECKING:
+    from aai_gateway.speech import Stage
+
+    Report = Callable[[str, Stage, str | None], None]
+
+
+@contextmanager
+def job_progress(sources: Sequence[str]) -> Iterator[Report]:
+    """A function to call with a source, its stage, and the transcript's id once it has one."""
+    if not sys.stderr.isatty():
+        yield lambda source, stage, transcript_id: note(_line(source, stage, transcript_id))
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks = {source: progress.add_task(source, total=1) for source in dict.fromkeys(sources)}
+
+        def report(source: str, stage: Stage, transcript_id: str | None) -> None:
+            done = 1 if stage == "completed" else 0
+            progress.update(tasks[source], description=_line(source, stage, transcript_id), completed=done)
+
+        yield report
+
+
+def _line(source: str, stage: Stage, transcript_id: str | None) -> str:
+    return f"{source}: {stage}" + (f" as {transcript_id}" if transcript_id else "")

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from aai_gateway.cli.main import app
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["ask", *arguments])
+
+
+def test_help_has_an_example_and_the_presets():
+    result = run("--help")
+    assert 0 == result.exit_code
+    assert "Example: aai-gateway ask" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["t-1"], ["t-1", "Why?", "--preset", "summary"]])
+def test_either_a_question_or_a_preset(arguments):
+    result = run(*arguments)
+    assert 2 == result.exit_code
+    assert "Give either a question or --preset." in result.stderr
+
+
+def test_an_unknown_preset_names_those_there_are():
+    result = run("t-1", "--preset", "poem", "--key", "sk-1")
+    assert 1 == result.exit_code
+    assert "summary, feedback, takeaway, action-items" in result.stderr

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from aai_gateway.cli.main import app
+from aai_gateway.cli.quotes import print_quotes
+from aai_gateway.quotes import Quote, Sentence, open_index
+from aai_gateway.settings import Settings
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["quotes", *arguments])
+
+
+@pytest.mark.parametrize("command", ["best", "search", "index"])
+def test_help_has_an_example(command):
+    result = run(command, "--help")
+    assert 0 == result.exit_code
+    assert f"Example: aai-gateway quotes {command}" in result.stdout
+
+
+def test_quotes_are_printed_for_people_without_being_cut(capsys):
+    words = "A sentence that is long enough to need more than one line of a terminal. " * 3
+    print_quotes(
+        [
+            Quote("t-1", "eu", 1500, 62_001, words.strip(), ("A", "B"), 0.876, 3, 4),
+            Quote("t-2", "us", 0, 900, "Yes [sic].", (), 1.0, 0, 0),
+        ],
+        with_transcript=True,
+    )
+    expected = [
+        "1. 0:00:01.500 - 0:01:02.001  Speakers A, B  0.88  t-1 (eu)",
+        f"   “{words.strip()}”",
+        "2. 0:00:00.000 - 0:00:00.900  1.00  t-2 (us)",
+        "   “Yes [sic].”",
+    ]
+    assert expected == capsys.readouterr().out.splitlines()
+
+
+def test_search_reads_the_namespace_of_the_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
+    with open_index("ours", Settings()) as index:
+        index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
+    result = run("search", "when does the weather change", "--namespace", "ours", "--json")
+    (found,) = json.loads(result.stdout)
+    assert ("t-1", 100, 2100, ["B"]) == (
+        found["transcript_id"],
+        found["start"],
+        found["end"],
+        found["speakers"],
+    )
+    result = run("search", "weather", "--key", "sk-another")
+    assert (0, "") == (result.exit_code, result.stdout)
+    assert "Nothing is indexed with this key yet" in result.stderr
+
+
+@pytest.mark.parametrize("count", ["0", "51"])
+def test_a_number_of_quotes_that_makes_no_sense_is_refused(count):
+    assert 2 == run("best", "t-1", "-n", count).exit_code
+
+
+def test_what_is_neither_audio_nor_an_id_is_refused():
+    result = run("best", "missing/interview.mp3", "--key", "sk-1", "--url", "http://127.0.0.1:9")
+    assert 1 == result.exit_code
+    assert "'missing/interview.mp3' is neither a file, an http(s) URL nor a transcript id." in result.stderr

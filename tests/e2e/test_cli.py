@@ -1,0 +1,125 @@
+"""The client commands as a user runs them: processes, a virtual key, the real gateway, the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gateway_process import GatewayProcess
+
+from aai_gateway.emulator import sample_path
+
+INTERVIEW = str(sample_path("interview"))
+HELLO = str(sample_path("hello"))
+
+
+@pytest.fixture(scope="module")
+def cli(gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory):
+    """Run `aai-gateway` as a team's member would."""
+    environment = {
+        **os.environ,
+        "AAI_GATEWAY_URL": gateway.url,
+        "AAI_GATEWAY_KEY": gateway.team().key,
+        "AAI_GATEWAY_DATA_DIR": str(tmp_path_factory.mktemp("client")),
+    }
+
+    def run(*arguments: str, status: int = 0, **overrides: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("aai-gateway")), *arguments]
+        done = subprocess.run(
+            command, env={**environment, **overrides}, capture_output=True, text=True, timeout=120
+        )
+        assert status == done.returncode, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def transcript(cli):
+    """The interview, heard with speakers."""
+    return json.loads(cli("transcribe", INTERVIEW, "--speakers", "--json").stdout)
+
+
+def test_transcribe_prints_json_and_says_the_id_on_stderr(cli, transcript):
+    assert "completed" == transcript["status"]
+    assert {"A", "B"} == {turn["speaker"] for turn in transcript["utterances"]}
+    done = cli("transcribe", HELLO)
+    assert "Hello from the emulator." in done.stdout
+    assert "queued as" in done.stderr
+    assert "heard by" in done.stderr
+
+
+def test_transcribe_several_in_the_eu_as_captions_in_a_folder(cli, tmp_path):
+    cli("transcribe", HELLO, INTERVIEW, "--region", "eu", "--format", "vtt", "-o", str(tmp_path))
+    assert {"hello.vtt", "interview.vtt"} == {file.name for file in tmp_path.iterdir()}
+    assert (tmp_path / "hello.vtt").read_text().startswith("WEBVTT")
+
+
+def test_sentences_have_times_for_people_and_milliseconds_in_json(cli):
+    assert cli("transcribe", HELLO, "--format", "sentences").stdout.startswith("0:00:00.240\t0:00:0")
+    first, *_ = json.loads(cli("transcribe", HELLO, "--format", "sentences", "--json").stdout)
+    assert 240 == first["start"]
+
+
+def test_quotes_best_then_search(cli, transcript):
+    found = json.loads(cli("quotes", "best", transcript["id"], "-n", "3", "--json").stdout)
+    assert 3 == len(found["quotes"])
+    assert all(quote["text"] in transcript["text"] for quote in found["quotes"])
+    assert all(float(answer["cost_usd"]) > 0 for answer in found["answers"])
+    (passage,) = json.loads(
+        cli("quotes", "search", "the town library as a refuge", "-n", "1", "--json").stdout
+    )
+    assert transcript["id"] == passage["transcript_id"]
+    assert "Ashford" in passage["text"]
+    printed = cli("quotes", "best", transcript["id"], "-n", "1")
+    assert printed.stdout.startswith("1. 0:0")
+    assert "Speaker" in printed.stdout
+    assert "$0.0" in printed.stderr
+
+
+def test_quotes_index_can_be_repeated(cli, transcript):
+    (first,) = json.loads(cli("quotes", "index", transcript["id"], "--json").stdout)
+    (second,) = json.loads(cli("quotes", "index", transcript["id"], "--json").stdout)
+    assert first == second
+    assert 15 == first["windows"]
+
+
+def test_another_key_finds_nothing_of_it(cli, transcript, gateway):
+    cli("quotes", "index", transcript["id"])
+    other = gateway.team().key
+    assert json.loads(cli("quotes", "search", "smoke", "--json", AAI_GATEWAY_KEY=other).stdout) == []
+    refused = cli("quotes", "best", transcript["id"], status=1, AAI_GATEWAY_KEY=other)
+    assert "aai-gateway: Transcript lookup error, transcript id not found\n" == refused.stderr
+
+
+def test_topics_and_ask(cli, transcript):
+    assert cli("topics", transcript["id"]).stdout.strip() in {"Environment", "Health"}
+    assert cli("ask", transcript["id"], "--preset", "summary").stdout.strip()
+    answer = json.loads(cli("ask", transcript["id"], "What about masks?", "--no-speakers", "--json").stdout)
+    assert answer["text"].strip()
+    assert answer["answer"]["prompt_tokens"] > 500
+
+
+def test_an_eu_team_is_refused_in_the_us_in_one_sentence(cli, gateway):
+    key = gateway.team(regions=["eu"]).key
+    refused = cli("transcribe", HELLO, status=1, AAI_GATEWAY_KEY=key)
+    assert "aai-gateway: This key may not use the US region" in refused.stderr
+    assert "Hello" in cli("transcribe", HELLO, "--region", "eu", AAI_GATEWAY_KEY=key).stdout
+
+
+def test_help_loads_nothing_heavy(cli):
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from aai_gateway.cli.main import app\n"
+        "for name in ('transcribe', 'quotes', 'topics', 'ask'):\n"
+        "    assert CliRunner().invoke(app, [name, '--help']).exit_code == 0\n"
+        "heavy = {'torch', 'chromadb', 'litellm', 'assemblyai', 'httpx', 'numpy', 'sentence_transformers'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
