@@ -23,7 +23,10 @@ def python(code, **environment):
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["teams", "--help"], ["serve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["teams", "--help"], ["serve", "--help"], ["quotes", "best", "--help"]],
+)
 def test_help_imports_nothing_heavy(arguments):
     code = f"""
 import json, sys
