@@ -30,11 +30,15 @@ def job_progress(sources: Sequence[str]) -> Iterator[Report]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks = {source: progress.add_task(source, total=1) for source in dict.fromkeys(sources)}
+        # A line of the terminal must hold the id: the file's name will do for its path.
+        names = {source: source.rstrip("/").rpartition("/")[2] for source in sources}
+        tasks = {source: progress.add_task(name, total=1) for source, name in names.items()}
 
         def report(source: str, stage: Stage, transcript_id: str | None) -> None:
             done = 1 if stage == "completed" else 0
-            progress.update(tasks[source], description=_line(source, stage, transcript_id), completed=done)
+            progress.update(
+                tasks[source], description=_line(names[source], stage, transcript_id), completed=done
+            )
 
         yield report
 
