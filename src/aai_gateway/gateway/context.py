@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from aai_gateway.core.prices import PriceBook
+from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
@@ -69,11 +70,20 @@ class Runtime:
     async def _run(self) -> None:
         """Settle until cancelled; the event loop's end closes what was opened."""
         try:
-            gateway = await self.ready()
+            gateway = await self._opened()
             await Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger).run()
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())
+
+    async def _opened(self) -> Gateway:
+        """The gateway, once it can be opened: a store that is away at the start must not end the settling."""
+        while True:
+            try:
+                return await self.ready()
+            except GatewayError as error:
+                log.error("the gateway cannot be opened yet: %s", error)
+                await asyncio.sleep(self._settings.settle_interval)
 
     async def close(self) -> None:
         """Close the store and the connections."""

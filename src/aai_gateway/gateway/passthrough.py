@@ -20,12 +20,13 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_owner
-from aai_gateway.errors import GatewayError, NotFound, Refused
+from aai_gateway.errors import GatewayError, NotFound, Refused, StoreError
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
+from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
 from aai_gateway.gateway.wire import (
     ClientGone,
-    IdentifierFilter,
+    Message,
     Receive,
     Scope,
     Send,
@@ -37,7 +38,6 @@ from aai_gateway.gateway.wire import (
     respond_json,
     respond_refusal,
     response_headers,
-    without_identifiers,
 )
 from aai_gateway.store import transcripts, uploads
 
@@ -94,15 +94,31 @@ class SpeechRoutes:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "No streaming route here."})
             return
+        started = False
+
+        async def tracked(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self._serve(scope, receive, send)
-        except Refused as refusal:
-            await respond_refusal(send, refusal)
+            await self._serve(scope, receive, tracked)
+            return
         except ClientGone:
             return
+        except Refused as error:
+            refusal = error
         except GatewayError as error:
             log.error("speech route failed: %s", error)
-            await respond_refusal(send, Refused("The gateway cannot serve this now.", status=503))
+            refusal = Refused("The gateway cannot serve this now.", status=503)
+        except Exception:
+            log.exception("speech route failed")
+            refusal = Refused("The gateway failed on this request.", status=500)
+        if started:
+            # Returning without the end of the body makes the server close the connection.
+            log.warning("%s %s: the answer broke off: %s", scope["method"], scope["path"], refusal)
+        else:
+            await respond_refusal(send, refusal)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
@@ -183,8 +199,12 @@ async def _get(call: Call) -> None:
     row = await _require_transcript(call)
 
     async def settle(body: bytes) -> None:
-        if row is not None and row.settled_at is None and _FINISHED.search(body):
+        if row is None or row.settled_at is not None or not _FINISHED.search(body):
+            return
+        try:
             await call.gateway.ledger.settle_body(row, body)
+        except StoreError as error:
+            log.error("transcript %s is left to the settler: %s", row.id, error)
 
     await _until_gone(call.receive, _forward(call, "GET", settle))
 
@@ -314,24 +334,24 @@ def _member(body: bytes, name: str) -> Any:
 
 
 async def _until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; end it when the client goes away."""
+    """Run `work`; end it when the client goes away (ClientGone) or sends more than a body (Refused)."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        over = task if task.done() else gone
+        task.cancel()
         gone.cancel()
-        if left := not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-    if left:
-        raise ClientGone
-    task.result()
+        await asyncio.gather(task, gone, return_exceptions=True)
+    over.result()
 
 
 async def _disconnected(receive: Receive) -> None:
+    """Raise ClientGone once the client has left, or Refused when it sends more than a GET may carry."""
     size = 0
     while (message := await receive())["type"] != "http.disconnect":
         size += len(message.get("body") or b"")
         if size > SMALL_BODY_LIMIT:
-            return
+            raise Refused(f"A GET takes no body, and no more than {SMALL_BODY_LIMIT} bytes.", status=413)
+    raise ClientGone

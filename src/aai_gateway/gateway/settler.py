@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import GatewayError, UpstreamFailed
-from aai_gateway.gateway.ledger import Ledger, back_off
+from aai_gateway.gateway.ledger import FIRST_WAIT, Ledger, back_off
 from aai_gateway.gateway.submission import record_accepted
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.settings import Settings
@@ -48,6 +49,7 @@ class Settler:
         self._store = store
         self._upstream = upstream
         self._ledger = ledger
+        self._searches: dict[str, datetime] = {}
 
     async def run(self) -> None:
         """Settle what is due, again and again. A failing round is logged and tried again."""
@@ -59,6 +61,9 @@ class Settler:
                     pass
             except GatewayError as error:
                 log.error("settling stopped for a round: %s", error)
+            except Exception:
+                # Whatever it was, the other jobs must still be settled.
+                log.exception("settling stopped for a round")
             await asyncio.sleep(self._settings.settle_interval)
 
     async def settle_due(self) -> int:
@@ -78,7 +83,7 @@ class Settler:
     async def _settle_one(self, row: Transcript) -> None:
         try:
             await self._ledger.settle_now(row)
-        except GatewayError as error:
+        except (GatewayError, ValueError) as error:
             wait = back_off(row.attempts, 2)
             log.warning("transcript %s cannot be settled yet (%s); again in %s", row.id, error, wait)
             async with self._store.write() as connection:
@@ -92,29 +97,36 @@ class Settler:
         now = utc_now()
         async with self._store.read() as connection:
             open_intents = await intents.unresolved(connection, region, now - INTENT_AGE)
-        if not open_intents or self._settings.account_key(region) is None:
+        due = [i for i in open_intents if self._searches.get(i.id, i.created_at) <= now]
+        if not due or self._settings.account_key(region) is None:
             return 0
+        # The longer the search has been in vain, the longer until the next: the list may be long.
+        self._searches |= {i.id: now + max(FIRST_WAIT, (now - i.created_at) / 4) for i in due}
         try:
-            listed = await self._list_since(region, open_intents[0].created_at - CLOCK_SKEW)
+            listed = await self._list_since(region, due[0].created_at - CLOCK_SKEW)
         except UpstreamFailed as error:
             log.warning("cut-off jobs cannot be looked for yet: %s", error)
             return 0
         found = 0
-        for intent in open_intents:
+        for intent in due:
             found += await self._recover(intent, listed, now)
         return found
 
     async def _recover(self, intent: intents.Intent, listed: list[dict[str, Any]], now: datetime) -> bool:
         async with self._store.write() as connection:
+            if await _has_rival(connection, intent):
+                return False
             for item in listed:
                 if item.get("audio_url") != intent.audio_url or not _near(item, intent.created_at):
                     continue
                 if await transcripts.owner_of(connection, intent.region, item["id"]) is None:
                     await record_accepted(connection, intent, item, self._settings.settle_after)
                     log.info("found transcript %s of %s, which was cut off", item["id"], intent.owner)
+                    self._searches.pop(intent.id)
                     return True
             if intent.created_at < now - INTENT_GIVE_UP:
                 await intents.close(connection, intent.id, "unknown")
+                self._searches.pop(intent.id)
         return False
 
     async def _list_since(self, region: Region, since: datetime) -> list[dict[str, Any]]:
@@ -135,6 +147,13 @@ class Settler:
                 break
             query = f"limit=200&before_id={page[-1]['id']}"
         return [item for item in reversed(listed) if _created(item) >= since]
+
+
+async def _has_rival(connection: AsyncConnection, intent: intents.Intent) -> bool:
+    """Whether another submission of the same audio is under way, whose job could be taken for the lost one."""
+    now = utc_now()
+    unanswered = await intents.unresolved(connection, intent.region, now + CLOCK_SKEW)
+    return any(i.audio_url == intent.audio_url and i.created_at >= now - INTENT_AGE for i in unanswered)
 
 
 def _created(item: dict[str, Any]) -> datetime:
