@@ -205,3 +205,11 @@ def test_tool_arguments_come_from_the_message_and_fit_the_schema():
     }
     arguments = tool_arguments(parameters, "What is the weather in New York for 3 days, in fahrenheit?")
     assert {"city": "New York", "unit": "fahrenheit", "days": 3} == arguments
+
+
+def test_action_items_without_obligations_are_what_stands_out() -> None:
+    prompt = read_prompt(
+        [Message("user", "Generate a set of action items.\n\nTranscript: Knees ache. Rest helps.")]
+    )
+
+    assert "" != answer(prompt)

@@ -153,7 +153,9 @@ def _choose(found: Sequence[Passage], task: Task, count: int, instructions: str)
     if task == "quotes":
         return central(found, count)
     if task == "actions":
-        return [passage for passage in found if _OBLIGATION.search(passage.text)][: max(count, 5)]
+        # A recording without obligations is answered with what stands out in it, as a model would.
+        owed = [passage for passage in found if _OBLIGATION.search(passage.text)][: max(count, 5)]
+        return owed or central(found, count)
     if task == "question":
         asked = _QUESTION.search(instructions)
         return relevant(found, (asked[1] or asked[2]) if asked else instructions, 2)
