@@ -29,6 +29,7 @@ COMMANDS = (
     "topics",
     "ask",
     "doctor",
+    "demo",
 )
 """Modules of this package, in the order of the help; each has a Typer `app`."""
 
