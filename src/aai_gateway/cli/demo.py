@@ -202,11 +202,11 @@ def _what_next(screen: Screen) -> None:
     if shutil.which("aai-gateway") != str(program):
         screen.text(f"source {program.with_name('activate')}")
     for command, meaning in (
-        ("aai-gateway serve --emulator", "a gateway without an account; it says what to export elsewhere"),
+        ("aai-gateway serve --emulator", "no account; it says what to do"),
         ("aai-gateway teams create research", "in another terminal"),
-        ("aai-gateway keys create --team research", "its virtual key: export AAI_GATEWAY_KEY=sk-…"),
+        ("aai-gateway keys create --team research", "its virtual key"),
         ("aai-gateway quotes best recording.mp3", "or transcribe, topics, ask"),
         ("aai-gateway usage", "who spent what"),
-        ("aai-gateway doctor", "what is set up, and what a real account needs"),
+        ("aai-gateway doctor", "what a real account needs"),
     ):
         screen.text(f"{command:42}{meaning}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,10 @@ class Screen:
     """Prints the demo's story to stdout. Colours by the terminal and NO_COLOR."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that cannot print a tick shall not end the demo.
+            sys.stdout.reconfigure(errors="replace")
         self._console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
-        # A terminal that cannot print a tick shall not end the demo.
         self._unicode = self._console.encoding.startswith("utf")
 
     def title(self, text: str, below: str) -> None:
@@ -85,13 +88,15 @@ class Screen:
     def _line(self, mark: str, style: str, started: float, text: str, status: Status | None) -> None:
         if status is not None:
             status.stop()
-        line = Text(f" {mark} ", style=style)
-        line.append(f"{time.monotonic() - started:4.1f} s  ", style="dim")
-        self._print(line.append(text))
+        time_taken = f"{time.monotonic() - started:4.1f} s"
+        if not self._console.is_terminal:
+            self._print(f" {mark} {time_taken}  {text}")
+            return
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row("", Text(mark, style=style), Text(time_taken, style="dim"), Text(text))
+        self._console.print(grid)
 
     def _print(self, text: str | Text, indent: int = 0) -> None:
-        if isinstance(text, Text) and not self._unicode:
-            text = Text(str(text).encode("ascii", "replace").decode())
         if self._console.is_terminal:
             self._console.print(Padding(text, (0, 0, 0, indent)))
         else:
