@@ -67,6 +67,12 @@ class GatewayProcess:
         """The SQLite file of its store."""
         return self.data_dir / "gateway.db"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running gateway."""
+        assert self.process is not None
+        return self.process.pid
+
     def start(self) -> None:
         """Start the process and wait until it serves."""
         litellm = Path(sys.executable).with_name("litellm")

@@ -20,7 +20,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_owner
-from aai_gateway.errors import GatewayError, NotFound, Refused, StoreError
+from aai_gateway.errors import GatewayError, Refused, StoreError
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
@@ -251,13 +251,7 @@ async def _require_transcript(call: Call) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
     row = await call.gateway.identity.transcript(call.region, call.transcript_id)
     require_owner(call.caller, row.owner if row is not None else None)
-    if row is not None and row.deleted_at is not None and call.target.operation not in _AFTER_DELETE:
-        raise NotFound
     return row
-
-
-_AFTER_DELETE = frozenset({Operation.GET, Operation.DELETE})
-"""AssemblyAI still answers these for a deleted transcript, with its content replaced."""
 
 
 async def _forward(
