@@ -1,0 +1,1 @@
+"""This gateway and stock LiteLLM side by side, in front of the same emulator: `scripts/bench`."""
