@@ -219,12 +219,12 @@ def _text(body: bytes) -> str:
 
 
 NOTES = (
-    "Medians of alternating rounds; ratios above 1 are in this gateway's favour. Client, proxy and emulator "
-    "share this machine's cores. A poll is GET /v2/transcript/{id} of a job under way. The gateway checks a "
-    "virtual key and whose transcript it is; stock LiteLLM is asked with its master key, the only one that it "
-    "knows without a database. Stock is the same LiteLLM with the same uvloop and httptools, without our "
-    "plugin; its AssemblyAI host, which has no setting, is replaced by the emulator's in bench/stock_litellm.py, and "
-    "nothing else is."
+    "Medians of alternating rounds; ratios above 1 are in this gateway's favour. Client, proxy and "
+    "emulator share this machine's cores. A poll is GET /v2/transcript/{id} of a job under way. The "
+    "gateway checks a virtual key and whose transcript it is; stock LiteLLM is asked with its master key, "
+    "the only one that it knows without a database. Stock is the same LiteLLM with the same uvloop and "
+    "httptools, without our plugin; its AssemblyAI host, which has no setting, is replaced by the "
+    "emulator's in bench/stock_litellm.py, and nothing else is."
 )
 
 if __name__ == "__main__":
