@@ -17,7 +17,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from aai_gateway.demo.processes import Service, Services, emulator_urls, ended_by_signals, start_emulator
+from aai_gateway.demo.processes import (
+    Service,
+    Services,
+    emulator_urls,
+    ended_by_signals,
+    explained,
+    start_emulator,
+)
+from aai_gateway.errors import GatewayError
 from bench.load import Polls, Upload, poll, upload
 from bench.servers import (
     ACCOUNT_KEY,
@@ -80,6 +88,7 @@ def main(quick: Annotated[bool, typer.Option("--quick", help="A short, rough run
         ended_by_signals(),
         TemporaryDirectory(prefix="aai-gateway-bench-") as folder,
         Services(Path(folder)) as services,
+        explained(services),
     ):
         results = uvloop.run(_measure(services, QUICK if quick else FULL))
     _print(results)
@@ -228,4 +237,7 @@ NOTES = (
 )
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except GatewayError as error:
+        sys.exit(f"bench: {error}")

@@ -6,9 +6,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aai_gateway.cli.output import note
 from aai_gateway.core.regions import ALL_REGIONS
-from aai_gateway.errors import ConfigurationError, UpstreamFailed
+from aai_gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -66,7 +63,7 @@ def demo(
             "ASSEMBLYAI_EU_API_KEY if the EU has its own. Without --live, AssemblyAI is emulated."
         )
     _reach_loopback_directly()
-    from aai_gateway.demo.processes import Services, ended_by_signals
+    from aai_gateway.demo.processes import Services, ended_by_signals, explained
     from aai_gateway.demo.screen import Screen
 
     screen = Screen()
@@ -78,7 +75,7 @@ def demo(
         Services(Path(folder)) as services,
     ):
         embedder = pool.submit(_load_embedder, settings.embedding_model)
-        with _explained(services):
+        with explained(services):
             _run(screen, services, settings, embedder, live)
     _what_next(screen)
 
@@ -172,21 +169,6 @@ def _load_embedder(name: str) -> Embedder:
     from aai_gateway.quotes.embedder import load_embedder
 
     return load_embedder(name)
-
-
-@contextmanager
-def _explained(services: Services) -> Iterator[None]:
-    """When the block fails, show how the logs of the processes end."""
-    import httpx
-
-    try:
-        yield
-    except Exception as error:
-        for service in services.running:
-            note(f"\nThe end of the {service.name}'s log:\n{service.tail()}\n")
-        if isinstance(error, httpx.HTTPError):
-            raise UpstreamFailed(f"The gateway did not answer: {error!r}") from error
-        raise
 
 
 def _reach_loopback_directly() -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import httpx
 
 from aai_gateway.emulator.config import EmulatorUrls
-from aai_gateway.errors import GatewayError
+from aai_gateway.errors import GatewayError, UpstreamFailed
 
 T = TypeVar("T")
 
@@ -100,6 +100,22 @@ class Services:
                     service.process.kill()
                     service.process.wait()
                 self.running.remove(service)
+
+
+@contextmanager
+def explained(services: Services) -> Iterator[None]:
+    """When the block fails, show on stderr how the logs of the processes end.
+
+    Raises UpstreamFailed for a process that did not answer.
+    """
+    try:
+        yield
+    except Exception as error:
+        for service in services.running:
+            print(f"\nThe end of the {service.name}'s log:\n{service.tail()}\n", file=sys.stderr)
+        if isinstance(error, httpx.HTTPError):
+            raise UpstreamFailed(f"No answer from a process of ours: {error!r}") from error
+        raise
 
 
 @contextmanager
