@@ -53,7 +53,6 @@ def _install() -> ChatHooks:
 
     if litellm_host.stand_in_front(in_front_of, speech):
         litellm_host.use_identity(hooks.authenticate)
-        litellm_host.register_chat_models()
         runtime.start()
     return hooks
 

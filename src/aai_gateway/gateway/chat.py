@@ -1,105 +1,114 @@
 """`assemblyai/*` and `eu.assemblyai/*` chat through LiteLLM: who may, as sent, in its region, and booked.
 
 Every way by which LiteLLM reaches the LLM Gateway (chat, responses, messages, fallbacks, aliases) passes the
-deployment hook last: what decides about a transcript, a region or a model is decided there.
+deployment hook last: what decides about a transcript, a region or a model is decided there, and kept on the
+call for the ledger.
 """
 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
+import orjson
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import PriceBook, chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
-from aai_gateway.errors import BudgetExceeded, Forbidden, NotFound, Refused, Unauthenticated
-from aai_gateway.gateway import litellm_host
+from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
+from aai_gateway.gateway import chat_request, litellm_host
+from aai_gateway.gateway.chat_request import Fallback
 from aai_gateway.gateway.context import Gateway
+from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
 
 log = logging.getLogger("aai_gateway")
 
-MOVED = ("fallbacks", "fallback_config")
-"""Parameters of AssemblyAI's that LiteLLM would take for its own; they travel in `extra_body`."""
+_CALL = "aai_gateway_call"
+_NO_CACHE = {"no-cache": True, "no-store": True}
 
 
-class ChatHooks(CustomLogger):  # type: ignore[misc]
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A completion that was allowed: who pays for what. `id` is ours; a client can choose LiteLLM's."""
+
+    id: str
+    caller: Caller
+    region: Region
+    model: str
+    is_global: bool
+    fallbacks: tuple[Fallback, ...]
+
+    def is_global_for(self, answering: str) -> bool:
+        """Whether the model that answered ran at list price: a fallback may have said so for itself."""
+        if answering == self.model:
+            return self.is_global
+        return next((f.is_global for f in self.fallbacks if f.model == answering), self.is_global)
+
+
+class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
     """LiteLLM callbacks for AssemblyAI's chat models. `ready` gives the opened gateway."""
 
     def __init__(self, ready: Callable[[], Awaitable[Gateway]]) -> None:
         super().__init__()
         self._ready = ready
 
-    async def authenticate(self, request: Any, api_key: str) -> UserAPIKeyAuth:
+    async def authenticate(self, request: Any, api_key: str) -> Any:
         """LiteLLM's `custom_auth`: the same identity as on the speech routes."""
         gateway = await self._ready()
         key = presented_key(request.headers.get("authorization")) or api_key
         try:
             caller = await gateway.identity.caller_of_key(key)
+            if caller.is_admin:
+                return litellm_host.admin_identity(key)
+            if not litellm_host.is_model_request(request):
+                raise Forbidden("Only the master key may use this route.")
         except Refused as refusal:
-            raise _openai_error(refusal) from None
-        if caller.is_admin:
-            return UserAPIKeyAuth(api_key=hash_key(key), user_role=LitellmUserRoles.PROXY_ADMIN)
-        if not litellm_host.is_llm_route(request.url.path):
-            raise _openai_error(Forbidden("Only the master key may use this route."))
-        return _litellm_identity(caller)
+            raise litellm_host.openai_error(refusal) from None
+        return litellm_host.identity(caller)
 
     async def async_pre_call_hook(
-        self, user_api_key_dict: UserAPIKeyAuth, cache: Any, data: dict[str, Any], call_type: str
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
-        """Refuse a spent budget, and put AssemblyAI's own parameters where LiteLLM leaves them alone."""
-        gateway = await self._ready()
+        """Refuse early what may not be, and keep AssemblyAI's own parameters from LiteLLM."""
         model = str(data.get("model") or "")
         if region_of_model(model) is None:
             return data
+        gateway = await self._ready()
         try:
+            chat_request.check_form(data)
             caller = await self._caller(gateway, user_api_key_dict.api_key)
             require_budget(caller, utc_now())
             _require_models(caller, model, data)
         except Refused as refusal:
-            raise _openai_error(refusal) from None
-        return _as_sent(data)
+            raise litellm_host.openai_error(refusal) from None
+        return chat_request.as_sent(data)
 
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
     ) -> dict[str, Any] | None:
-        """The last look before the LLM Gateway: the right region, host and key, and a transcript of the team."""
+        """The last look before the LLM Gateway: region, host and key, and whose transcript it is."""
         if not _is_assemblyai(kwargs):
             return None
         gateway = await self._ready()
-        metadata = _metadata(kwargs)
-        group = str(metadata.get("model_group") or kwargs.get("model"))
-        region, model = region_of_model(group) or (self._configured_region(gateway, kwargs), _bare(kwargs))
         try:
-            caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
-            _require_models(caller, f"{region.model_prefix}{model}", kwargs)
-            account_key = gateway.upstream.account_key(region)
-            for transcript_id in _transcript_ids(kwargs):
-                row = await gateway.identity.transcript(region, transcript_id)
-                require_owner(caller, row.owner if row is not None else None)
+            call = await self._allowed(gateway, kwargs)
+            account_key = gateway.upstream.account_key(call.region)
         except NotFound:
-            raise litellm_host.transcript_not_found(model) from None
+            raise litellm_host.transcript_not_found(_bare(kwargs)) from None
         except Refused as refusal:
-            raise _openai_error(refusal) from None
-        kwargs = {
-            **kwargs,
-            "api_base": f"{gateway.settings.llm_url(region)}/v1",
-            "api_key": account_key,
-            "max_retries": 0,
-        }
-        if _wants_global(kwargs):
-            kwargs["model_info"] = {
-                **(kwargs.get("model_info") or {}),
-                "base_model": f"{litellm_host.GLOBAL_PREFIX}{model}",
-            }
-        return kwargs
+            raise litellm_host.openai_error(refusal) from None
+        details = kwargs["litellm_logging_obj"].model_call_details
+        # A second attempt of the same call keeps its id: one call is booked once.
+        earlier = details.get(_CALL)
+        details[_CALL] = call if earlier is None else replace(call, id=earlier.id)
+        return _steered(kwargs, call, f"{gateway.settings.llm_url(call.region)}/v1", account_key)
 
     async def async_filter_listed_models(
-        self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]
+        self, user_api_key_dict: Any, model_names: Sequence[str]
     ) -> Sequence[str]:
         """`/v1/models` shows a key what it may use."""
         gateway = await self._ready()
@@ -125,27 +134,47 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Book a finished completion, streamed or not."""
-        if not _is_assemblyai(kwargs) or response_obj is None:
+        """Book a finished completion, streamed or not; what LiteLLM's cache answered costs nothing."""
+        call = kwargs.get(_CALL)
+        if not isinstance(call, ChatCall) or response_obj is None or kwargs.get("cache_hit"):
             return
         try:
-            await self._book(kwargs, response_obj)
+            await self._book(call, response_obj, kwargs.get("original_response"))
         except Exception:
             log.exception("a completion could not be booked")
 
-    async def _book(self, kwargs: dict[str, Any], response: Any) -> None:
-        gateway = await self._ready()
-        metadata = _metadata(kwargs.get("litellm_params") or {})
-        region, model = region_of_model(str(metadata.get("model_group"))) or (Region.US, _bare(kwargs))
+    async def _allowed(self, gateway: Gateway, kwargs: dict[str, Any]) -> ChatCall:
+        """The call that these arguments make, when it may be made. Raises Refused."""
+        chat_request.check_form(kwargs)
+        metadata = chat_request.trusted_metadata(kwargs)
         caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
-        optional = kwargs.get("optional_params") or {}
+        require_budget(caller, utc_now())
+        named = region_of_model(str(metadata.get("model_group")))
+        region = named[0] if named else self._configured_region(gateway, kwargs)
+        model = _bare(kwargs)
+        _require_models(caller, f"{region.model_prefix}{model}", kwargs)
+        for transcript_id in chat_request.transcript_ids(kwargs):
+            row = await gateway.identity.transcript(region, transcript_id)
+            require_owner(caller, row.owner if row is not None else None)
+        return ChatCall(
+            id=str(uuid.uuid4()),
+            caller=caller,
+            region=region,
+            model=model,
+            is_global=chat_request.wants_global(kwargs),
+            fallbacks=chat_request.fallbacks(kwargs),
+        )
+
+    async def _book(self, call: ChatCall, response: Any, raw: Any) -> None:
+        gateway = await self._ready()
+        answering = _answering_model(response, raw, gateway.prices) or call.model
         await gateway.ledger.book_chat(
-            caller,
-            region,
-            completion_id=str(kwargs.get("litellm_call_id")),
-            model=_answering_model(response, gateway.prices) or model,
+            call.caller,
+            call.region,
+            completion_id=call.id,
+            model=answering,
             tokens=token_usage_from(_usage(response)),
-            global_region=_wants_global(optional),
+            global_region=call.is_global_for(answering),
         )
 
     async def _caller(self, gateway: Gateway, key_hash: str | None) -> Caller:
@@ -165,6 +194,24 @@ class ChatHooks(CustomLogger):  # type: ignore[misc]
         return Region.EU if eu else Region.US
 
 
+def _steered(kwargs: Mapping[str, Any], call: ChatCall, api_base: str, account_key: str) -> dict[str, Any]:
+    """The arguments of an allowed call with where it goes, by what key, and its price list."""
+    steered: dict[str, Any] = {
+        **{name: value for name, value in kwargs.items() if name not in chat_request.CONTROLS},
+        "model": f"{PROVIDER}/{call.model}",
+        "api_base": api_base,
+        "api_key": account_key,
+        "max_retries": 0,
+    }
+    if chat_request.transcript_ids(kwargs):
+        # LiteLLM's cache does not see the transcript: another one's answer would come back.
+        steered["cache"] = _NO_CACHE
+    if call.is_global:
+        info = kwargs.get("model_info") or {}
+        steered["model_info"] = {**info, "base_model": f"{GLOBAL_PREFIX}{call.model}"}
+    return steered
+
+
 def _require_models(caller: Caller, name: str, data: Mapping[str, Any]) -> None:
     """Raise Forbidden unless `caller` may use this model, its region, and the fallbacks it asks for."""
     found = region_of_model(name)
@@ -172,100 +219,37 @@ def _require_models(caller: Caller, name: str, data: Mapping[str, Any]) -> None:
         raise Forbidden(f"{name} is no AssemblyAI chat model.")
     region, _ = found
     require_region(region, caller.regions)
-    for model in (name, *(f"{region.model_prefix}{fallback}" for fallback in _fallback_models(data))):
+    wanted = (name, *(f"{region.model_prefix}{fallback.model}" for fallback in chat_request.fallbacks(data)))
+    for model in wanted:
         if not caller.may_use_model(model):
             raise Forbidden(f"This key may not use {model}.")
 
 
-def _litellm_identity(caller: Caller) -> UserAPIKeyAuth:
-    assert caller.key is not None
-    team = caller.team
-    return UserAPIKeyAuth(
-        api_key=caller.key.hash,
-        token=caller.key.hash,
-        key_name=caller.key.masked,
-        key_alias=caller.key.alias,
-        user_id=caller.key.user_id,
-        team_id=team.id if team else None,
-        team_alias=team.alias if team else None,
-        user_role=LitellmUserRoles.INTERNAL_USER,
-        spend=caller.key.budget.spent_micros / 1_000_000,
-        team_spend=team.budget.spent_micros / 1_000_000 if team else None,
-    )
-
-
-def _openai_error(refusal: Refused) -> ProxyException:
-    """A refusal in the shape that OpenAI clients read."""
-    kind = "invalid_request_error"
-    if isinstance(refusal, BudgetExceeded):
-        kind = "budget_exceeded"
-    elif isinstance(refusal, Unauthenticated):
-        kind = "auth_error"
-    return ProxyException(message=refusal.text, type=kind, param=None, code=refusal.status)
-
-
 def _is_assemblyai(kwargs: Mapping[str, Any]) -> bool:
     provider = kwargs.get("custom_llm_provider")
-    return provider == litellm_host.PROVIDER or str(kwargs.get("model")).startswith(
-        f"{litellm_host.PROVIDER}/"
-    )
+    return provider == PROVIDER or str(kwargs.get("model")).startswith(f"{PROVIDER}/")
 
 
 def _bare(kwargs: Mapping[str, Any]) -> str:
     """AssemblyAI's name of the model of a deployment."""
-    return str(kwargs.get("model")).removeprefix(f"{litellm_host.PROVIDER}/")
+    return str(kwargs.get("model")).removeprefix(f"{PROVIDER}/")
 
 
-def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    merged: dict[str, Any] = {}
-    for name in ("litellm_metadata", "metadata"):
-        if isinstance(found := values.get(name), Mapping):
-            merged |= {k: v for k, v in found.items() if v is not None}
-    return merged
+def _answering_model(response: Any, raw: Any, prices: PriceBook) -> str | None:
+    """The model that answered (after a fallback not the one asked for), or None when its name is not known.
 
-
-def _sent(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Where a client may have put AssemblyAI's own parameters."""
-    extra = data.get("extra_body")
-    return [data, extra] if isinstance(extra, Mapping) else [data]
-
-
-def _transcript_ids(data: Mapping[str, Any]) -> list[str]:
-    """Every transcript id of a request, as text; one that is no text cannot be anyone's."""
-    return [str(place["transcript_id"]) for place in _sent(data) if place.get("transcript_id") is not None]
-
-
-def _wants_global(data: Mapping[str, Any]) -> bool:
-    return any(place.get("model_region") == "global" for place in _sent(data))
-
-
-def _fallback_models(data: Mapping[str, Any]) -> list[str]:
-    """Models of AssemblyAI's own `fallbacks`, without a prefix."""
-    lists = [place.get("fallbacks") for place in _sent(data)]
-    entries = [entry for found in lists if isinstance(found, list) for entry in found]
-    return [str(entry.get("model")) for entry in entries if isinstance(entry, Mapping)]
-
-
-def _as_sent(data: dict[str, Any]) -> dict[str, Any]:
-    """Move AssemblyAI's `fallbacks` out of LiteLLM's reach; a list of names stays LiteLLM's own."""
-    moved = {name: data[name] for name in MOVED if _is_assemblyais(data.get(name))}
-    if not moved:
-        return data
-    rest = {name: value for name, value in data.items() if name not in moved}
-    return {**rest, "extra_body": {**(data.get("extra_body") or {}), **moved}}
-
-
-def _is_assemblyais(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return True
-    return isinstance(value, list) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
-
-
-def _answering_model(response: Any, prices: PriceBook) -> str | None:
-    """The model that answered (after a fallback not the one asked for), or None when its name is not known."""
+    An answer without `model`, as in June 2026, repeats in `request` what it answers; `raw` is its body.
+    """
     hidden = getattr(response, "_hidden_params", None) or {}
-    name = str(hidden.get("provider_response_model") or "").removeprefix(f"{litellm_host.PROVIDER}/")
+    name = str(hidden.get("provider_response_model") or _echoed_model(raw)).removeprefix(f"{PROVIDER}/")
     return name if name in prices.chat_models else None
+
+
+def _echoed_model(raw: Any) -> str:
+    try:
+        return str(orjson.loads(raw)["request"]["model"])
+    except (TypeError, ValueError, LookupError):
+        return ""
 
 
 def _may_see(caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:

@@ -1,36 +1,52 @@
-"""Every touch of LiteLLM's inside, in one place.
+"""Every touch of LiteLLM's proxy, in one place.
 
-LiteLLM moves weekly. What this module relies on (checked by `tests/gateway/test_litellm_host.py`):
+LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test_litellm_host.py`):
 
-- `litellm.proxy.proxy_server.app.middleware_stack` is built before the config is loaded, and every request
-  goes through whatever it is at that moment (`add_middleware` is refused after start);
+- `proxy_server.app.middleware_stack` is built before the config is loaded, and every request goes through
+  whatever it is at that moment (`add_middleware` is refused after start);
 - a route at the head of `app.router.routes` wins over LiteLLM's own, also over those it loads lazily;
 - `proxy_server.user_custom_auth`, when set, is asked for the identity behind every authenticated request;
 - `proxy_server.master_key` is the master key in force;
-- `litellm.register_model` gives chat models their prices, `litellm.openai_compatible_providers` lets
-  parameters that OpenAI does not know through, `litellm.models_by_provider` expands `assemblyai/*`.
+- `get_request_route` gives a request's path without the root path;
+- the deployment hook runs before the response cache is asked, and what it returns is what is sent;
+- the `litellm_logging_obj` of that hook's arguments is the one whose `model_call_details` come to the
+  success event, also for responses, messages and completions that LiteLLM turns into chat;
+- LiteLLM removes `user_api_key_*` from a client's metadata, and writes `user_api_key_hash` and `model_group`;
+- `model` in a client's `extra_body` is not sent;
+- `litellm.global_disable_no_log_param` keeps a client's `no-log` from hiding a completion.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 import sys
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.prices import ChatModel, Rates, chat_models
+import litellm
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
+
 from aai_gateway.core.regions import ALL_REGIONS
+from aai_gateway.core.tenancy import Caller, hash_key
+from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
 from aai_gateway.gateway.wire import ASGIApp
-from aai_gateway.price_book import load_price_book
+from aai_gateway.litellm_models import PROVIDER
 
-if TYPE_CHECKING:
-    from litellm.proxy._types import UserAPIKeyAuth
+Callbacks = CustomLogger
+"""The class of LiteLLM's callbacks."""
 
-PROVIDER = "assemblyai"
-GLOBAL_PREFIX = f"{PROVIDER}/global/"
-"""Names under which a model's list price (`model_region: "global"`) is registered."""
+_MODEL_ROUTES = re.compile(
+    r"(?:/v1)?/(?:chat/completions|completions|embeddings|moderations|rerank|models(?:/.+)?|model/info"
+    r"|images/(?:generations|edits)|audio/(?:speech|transcriptions))"
+    r"|(?:/openai)?(?:/v1)?/responses|/v1/messages(?:/count_tokens)?|/v2/rerank|/model_group/info"
+    r"|/(?:engines|openai/deployments)/.+/(?:chat/completions|completions|embeddings)"
+    r"|(?:/v1beta)?/models/.+:(?:countTokens|generateContent|streamGenerateContent)"
+    r"|/utils/token_counter"
+)
+"""What a virtual key may call: a model, or the list of models. LiteLLM's other routes share files, batches,
+stored answers, tools or whole provider accounts between all keys, so they are the master key's."""
 
 
 def proxy_is_loading() -> bool:
@@ -78,69 +94,58 @@ def is_master_key(key: str) -> bool:
 
 
 def use_identity(authenticate: Callable[..., Awaitable[UserAPIKeyAuth]]) -> None:
-    """Have LiteLLM ask `authenticate(request, api_key)` who is calling."""
+    """Have LiteLLM ask `authenticate(request, api_key)` who is calling, and log every call."""
     from litellm.proxy import proxy_server
 
     proxy_server.user_custom_auth = authenticate
+    litellm.global_disable_no_log_param = True
 
 
-def is_llm_route(path: str) -> bool:
-    """Whether a path is one of LiteLLM's model routes (chat, models, …) rather than administration."""
-    from litellm.proxy.auth.route_checks import RouteChecks
+def is_model_request(request: Any) -> bool:
+    """Whether a request is for one of the routes that a virtual key may call."""
+    from litellm.proxy.auth.auth_utils import get_request_route
 
-    return bool(RouteChecks.is_llm_api_route(route=path))
+    return _MODEL_ROUTES.fullmatch(get_request_route(request)) is not None
+
+
+def admin_identity(key: str) -> UserAPIKeyAuth:
+    """The master key's holder, as LiteLLM knows callers."""
+    return UserAPIKeyAuth(api_key=hash_key(key), user_role=LitellmUserRoles.PROXY_ADMIN)
+
+
+def identity(caller: Caller) -> UserAPIKeyAuth:
+    """The holder of a virtual key, as LiteLLM knows callers. Budgets and models stay with our store."""
+    assert caller.key is not None
+    team = caller.team
+    return UserAPIKeyAuth(
+        api_key=caller.key.hash,
+        token=caller.key.hash,
+        key_name=caller.key.masked,
+        key_alias=caller.key.alias,
+        user_id=caller.key.user_id,
+        team_id=team.id if team else None,
+        team_alias=team.alias if team else None,
+        user_role=LitellmUserRoles.INTERNAL_USER,
+        spend=caller.key.budget.spent_micros / 1_000_000,
+        team_spend=team.budget.spent_micros / 1_000_000 if team else None,
+    )
+
+
+def openai_error(refusal: Refused) -> ProxyException:
+    """A refusal in the shape that OpenAI clients read."""
+    kind = "invalid_request_error"
+    if isinstance(refusal, BudgetExceeded):
+        kind = "budget_exceeded"
+    elif isinstance(refusal, Unauthenticated):
+        kind = "auth_error"
+    return ProxyException(message=refusal.text, type=kind, param=None, code=refusal.status)
 
 
 def transcript_not_found(model: str) -> Exception:
     """What LiteLLM makes of the LLM Gateway's 404 for a transcript id that does not exist."""
-    import litellm
-
-    return litellm.NotFoundError(
+    error: Exception = litellm.NotFoundError(
         message="NotFoundError: AssemblyaiException - transcript not found",
         model=model,
         llm_provider=PROVIDER,
     )
-
-
-def register_chat_models() -> None:
-    """Give LiteLLM the prices and abilities of AssemblyAI's chat models, and let their parameters through.
-
-    A model that only one region offers is known in both: the other region's LLM Gateway refuses it itself.
-    """
-    import litellm
-
-    book, now = load_price_book(), utc_now()
-    known: dict[str, dict[str, Any]] = {}
-    for region in ALL_REGIONS:
-        for model in chat_models(book, region, now):
-            known.setdefault(f"{PROVIDER}/{model.id}", _model_info(model, model.in_region))
-            known.setdefault(f"{GLOBAL_PREFIX}{model.id}", _model_info(model, model.list_price))
-    litellm.register_model(known)
-    litellm.models_by_provider[PROVIDER] = {name for name in known if not name.startswith(GLOBAL_PREFIX)}
-    if PROVIDER not in litellm.openai_compatible_providers:
-        litellm.openai_compatible_providers.append(PROVIDER)
-
-
-def _model_info(model: ChatModel, rates: Rates) -> dict[str, Any]:
-    return {
-        "litellm_provider": PROVIDER,
-        "mode": "chat",
-        "max_input_tokens": model.context,
-        "input_cost_per_token": _per_token(rates.input),
-        "output_cost_per_token": _per_token(rates.output),
-        "cache_read_input_token_cost": _per_token(rates.cache_read),
-        "cache_creation_input_token_cost": _per_token(rates.cache_write),
-        "cache_creation_input_token_cost_above_1hr": _per_token(rates.cache_write_1h),
-        # What a model cannot do, the LLM Gateway says itself: LiteLLM shall not refuse or drop it.
-        "supports_function_calling": True,
-        "supports_tool_choice": True,
-        "supports_parallel_function_calling": True,
-        "supports_response_schema": True,
-        "supports_reasoning": True,
-        "supports_system_messages": True,
-    }
-
-
-def _per_token(usd_per_million: Decimal) -> float:
-    # LiteLLM counts in floats; our own ledger does not use these.
-    return float(usd_per_million / 1_000_000)
+    return error
