@@ -149,17 +149,17 @@ async def _poll(targets: dict[str, Target], transcript_id: str, plan: Plan, resu
 async def _upload(
     targets: dict[str, Target], running: dict[str, Service], plan: Plan, results: Results
 ) -> None:
-    for number in range(plan.rounds):
-        _tell(f"uploads of {SPEED_UPLOAD // MIB} MiB: round {number + 1} of {plan.rounds}")
-        for name, target in targets.items():
-            found = await upload(f"{target.base}/v2/upload", target.authorization, SPEED_UPLOAD)
-            results.uploads.setdefault(name, []).append(found)
     for name in (OURS, STOCK):
         _tell(f"upload of {MEMORY_UPLOAD // MIB} MiB, watching memory: {name}")
         before = rss(running[name])
         async with peak_rss(running[name]) as peak:
             await upload(f"{targets[name].base}/v2/upload", targets[name].authorization, MEMORY_UPLOAD)
         results.upload_growth[name] = peak[0] - before
+    for number in range(plan.rounds):
+        _tell(f"uploads of {SPEED_UPLOAD // MIB} MiB: round {number + 1} of {plan.rounds}")
+        for name, target in targets.items():
+            found = await upload(f"{target.base}/v2/upload", target.authorization, SPEED_UPLOAD)
+            results.uploads.setdefault(name, []).append(found)
 
 
 def _tell(text: str) -> None:
