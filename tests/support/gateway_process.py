@@ -79,7 +79,12 @@ class GatewayProcess:
         command = [str(litellm), "--config", str(CONFIG), "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.arguments], env=self.environment, stdout=log, stderr=log, cwd=self.data_dir
+                [*command, *self.arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.data_dir,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -99,9 +104,9 @@ class GatewayProcess:
         return self.process.wait(timeout=30)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL, its workers too."""
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def admin(self) -> httpx.Client:

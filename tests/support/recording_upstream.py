@@ -11,10 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 JOB = "11111111-2222-4333-8444-555555555555"
 """The id of a job that the gateway's team has there."""
+
+BODY = web.RequestKey("BODY", bytes)
+SMALL = 1 << 20
+"""Bodies up to this many bytes are there for an answer to read, as `request[BODY]`."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,10 +52,13 @@ class RecordingUpstream:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Record the request, then answer it."""
         digest, size = hashlib.sha256(), 0
+        request[BODY] = b""
         try:
             async for chunk in request.content.iter_any():
                 digest.update(chunk)
                 size += len(chunk)
+                if size <= SMALL:
+                    request[BODY] += chunk
             headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in request.raw_headers)
             self.requests.append(
                 Recorded(request.method, request.raw_path, headers, size, digest.hexdigest())
@@ -108,5 +116,21 @@ def answering(value: Any, status: int = 200, headers: dict[str, str] | None = No
         return web.Response(
             body=body, status=status, headers={"Content-Type": "application/json", **(headers or {})}
         )
+
+    return answer
+
+
+def forwarding(url: str) -> Answer:
+    """An answer that another server gives."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        headers = {"Authorization": request.headers["Authorization"], "Content-Type": "application/json"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, url + request.path_qs, headers=headers, data=request[BODY] or None
+            ) as given,
+        ):
+            return web.Response(status=given.status, body=await given.read(), content_type="application/json")
 
     return answer
