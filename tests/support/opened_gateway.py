@@ -1,0 +1,71 @@
+"""The gateway's insides, opened in the test's own process, with LiteLLM left out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
+from aai_gateway.emulator import Emulator
+from aai_gateway.gateway.context import Gateway
+from aai_gateway.gateway.identity import Identity
+from aai_gateway.gateway.ledger import Ledger
+from aai_gateway.gateway.passthrough import SpeechRoutes
+from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.price_book import load_price_book
+from aai_gateway.settings import Settings
+from aai_gateway.store import Store, keys, teams
+
+MASTER = "sk-master"
+KEY = "sk-key-of-team"
+TEAM = "team-1"
+
+
+@asynccontextmanager
+async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -> AsyncIterator[Gateway]:
+    """A gateway for `emulator` with one team, TEAM, and its key, KEY."""
+    given = {
+        "assemblyai_api_key": emulator.config.account_key,
+        "assemblyai_eu_api_key": None,
+        "us_url": emulator.urls.us,
+        "eu_url": emulator.urls.eu,
+        "data_dir": directory,
+        **settings,
+    }
+    configured = Settings(**given)
+    store = await Store.open(configured.resolved_store_url)
+    upstream = Upstream(configured)
+    prices = load_price_book()
+    try:
+        async with store.write() as connection:
+            await teams.create(connection, Team(id=TEAM, alias=TEAM))
+            key = VirtualKey(hash=hash_key(KEY), masked=mask_key(KEY), team_id=TEAM)
+            await keys.create(connection, key)
+        yield Gateway(
+            settings=configured,
+            store=store,
+            identity=Identity(store, lambda key: key == MASTER),
+            upstream=upstream,
+            prices=prices,
+            ledger=Ledger(store, upstream, prices),
+        )
+    finally:
+        await upstream.close()
+        await store.close()
+
+
+def speech_client(gateway: Gateway, key: str = KEY) -> httpx.AsyncClient:
+    """A client of the gateway's speech routes, without a server between."""
+
+    async def ready() -> Gateway:
+        return gateway
+
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(SpeechRoutes(ready)),
+        base_url="http://gateway",
+        headers={"Authorization": key},
+    )
