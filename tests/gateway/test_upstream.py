@@ -54,7 +54,7 @@ async def test_an_upstream_that_is_too_slow_is_a_504(emulator: Emulator, tmp_pat
         opened_gateway(emulator, tmp_path, read_timeout=0.2) as gateway,
         speech_client(gateway, "sk-master") as client,
     ):
-        emulator.faults.add(Fault(host="us", path="/v2/transcript/slow-id", delay_seconds=2))
+        emulator.faults.add(Fault(host="us", path="/v2/transcript/slow-id", delay_seconds=0.7))
         answer = await client.get("/assemblyai/v2/transcript/slow-id")
     assert (504, {"error": "AssemblyAI took too long to answer."}) == (answer.status_code, answer.json())
 

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from opened_gateway import MASTER, opened_gateway, speech_client
+
+from aai_gateway.core.regions import Region
+from aai_gateway.emulator import Emulator, Fault
+from aai_gateway.errors import StoreError
+from aai_gateway.gateway.context import Gateway
+from aai_gateway.gateway.passthrough import SpeechRoutes, route_path
+from aai_gateway.gateway.wire import Message
+from aai_gateway.store import transcripts, usage
+
+HELLO = "https://example.org/audio.wav"
+SUBMIT = "/assemblyai/v2/transcript"
+
+
+@pytest.fixture
+async def gateway(emulator: Emulator, tmp_path: Path) -> AsyncIterator[Gateway]:
+    emulator.faults.clear()
+    async with opened_gateway(emulator, tmp_path) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with speech_client(gateway) as client:
+        yield client
+
+
+async def completed(client: httpx.AsyncClient) -> str:
+    made = (await client.post(SUBMIT, json={"audio_url": HELLO})).json()["id"]
+    while (await client.get(f"{SUBMIT}/{made}")).json()["status"] in ("queued", "processing"):
+        pass
+    return str(made)
+
+
+async def test_a_poll_is_answered_though_it_cannot_be_booked(
+    gateway: Gateway, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    async def full(*_: object) -> bool:
+        raise StoreError("The store cannot be written: database or disk is full")
+
+    monkeypatch.setattr(usage, "record", full)
+    made = await completed(client)
+    monkeypatch.undo()
+    async with gateway.store.read() as connection:
+        row = await transcripts.get(connection, Region.US, made)
+        assert row is not None and None is row.settled_at
+    assert 200 == (await client.get(f"{SUBMIT}/{made}")).status_code
+    async with gateway.store.read() as connection:
+        assert [made] == [row.source_id for row in await usage.list_rows(connection)]
+
+
+async def test_a_job_whose_cost_cannot_be_read_is_not_deleted(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator
+):
+    made = (await client.post(SUBMIT, json={"audio_url": HELLO})).json()["id"]
+    emulator.faults.add(Fault(method="GET", path=f"/v2/transcript/{made}", status=500))
+    answer = await client.delete(f"{SUBMIT}/{made}")
+    assert (502, ["error"]) == (answer.status_code, list(answer.json()))
+    assert HELLO == (await client.get(f"{SUBMIT}/{made}")).json()["audio_url"]
+    assert 200 == (await client.delete(f"{SUBMIT}/{made}")).status_code
+    [item] = (await client.get(SUBMIT)).json()["transcripts"]
+    assert "http://deleted_by_user" == item["audio_url"]
+
+
+async def test_a_failure_nobody_thought_of_has_assemblyais_shape_and_is_logged(
+    gateway: Gateway,
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    async def odd(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(transcripts, "page", odd)
+    answer = await client.get(SUBMIT)
+    assert (500, {"error": "The gateway failed on this request."}) == (answer.status_code, answer.json())
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_get_with_a_long_body_is_refused(gateway: Gateway):
+    async with speech_client(gateway, MASTER) as client:
+        answer = await client.request("GET", f"{SUBMIT}/some-id", content=b"x" * 70_000)
+    assert (413, ["error"]) == (answer.status_code, list(answer.json()))
+
+
+async def test_a_websocket_is_closed(gateway: Gateway):
+    sent: list[Message] = []
+
+    async def ready() -> Gateway:
+        return gateway
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await SpeechRoutes(ready)({"type": "websocket", "path": "/assemblyai/v3/ws"}, receive, send)
+    assert [("websocket.close", 1008)] == [(message["type"], message["code"]) for message in sent]
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "expected"),
+    [
+        ("/assemblyai/v2", "", "/assemblyai/v2"),
+        ("/root/assemblyai/v2", "/root", "/assemblyai/v2"),
+        ("/root/assemblyai/v2", "/root/", "/assemblyai/v2"),
+        ("/rooted/assemblyai", "/root", "/rooted/assemblyai"),
+        ("/assemblyai/v2", "/root", "/assemblyai/v2"),
+    ],
+)
+def test_the_route_is_the_path_below_the_root(path: str, root: str, expected: str):
+    assert expected == route_path({"path": path, "root_path": root})
