@@ -20,11 +20,18 @@ from recording_upstream import RecordingUpstream, forwarding, recording_upstream
 from stored import usage_rows
 from waiting import until
 
-from aai_gateway.emulator import Emulator
+from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
 
 INTERVIEW = {"audio_url": "https://assembly.ai/wildfires.mp3", "speaker_labels": True}
 SOON = {"AAI_GATEWAY_SETTLE_AFTER": "0.5", "AAI_GATEWAY_SETTLE_INTERVAL": "0.3"}
 SUBMIT = {"us": "/assemblyai/v2/transcript", "eu": "/eu.assemblyai/v2/transcript"}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """An account that only the gateways here use: a lost job is looked for among all of an account's."""
+    with running_emulator(EmulatorConfig(job_seconds=0.2)) as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="module")

@@ -167,14 +167,23 @@ async def test_it_is_found_many_pages_down(gateway: Gateway, settler: Settler, e
     assert [f"team:{TEAM}"] == await owners(gateway, made)
 
 
-async def test_two_lost_submissions_get_a_job_each_in_their_order(
-    gateway: Gateway, settler: Settler, emulator: Emulator
-):
-    first, second = accepted(emulator, HELLO), accepted(emulator, HELLO)
+async def test_two_lost_submissions_get_a_job_each(gateway: Gateway, settler: Settler, emulator: Emulator):
+    made = [accepted(emulator, HELLO), accepted(emulator, HELLO)]
     older, newer = intent(HELLO, "team:older", LONG_AGO * 1.1), intent(HELLO, "team:newer")
     await note(gateway, newer, older)
     assert 2 == await settler.recover_intents(Region.US)
-    assert ["team:older", "team:newer"] == await owners(gateway, first, second)
+    assert {"team:older", "team:newer"} == set(await owners(gateway, *made))
+
+
+def test_the_job_nearest_in_time_comes_first():
+    lost = intent(HELLO)
+    seconds = {"long-before": -301, "before": -40, "after": 3, "later": 60, "long-after": 421}
+    listed = [
+        {"id": id, "audio_url": HELLO, "created": (lost.created_at + timedelta(seconds=s)).isoformat()}
+        for id, s in seconds.items()
+    ]
+    other = {**listed[2], "id": "other", "audio_url": INTERVIEW}
+    assert ["after", "before", "later"] == [i["id"] for i in module._candidates(lost, [*listed, other])]
 
 
 async def test_a_job_that_has_an_owner_is_not_given_to_another(gateway: Gateway, settler: Settler):

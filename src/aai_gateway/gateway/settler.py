@@ -92,7 +92,7 @@ class Settler:
     async def recover_intents(self, region: Region) -> int:
         """Match intents without a transcript against AssemblyAI's list; how many were found.
 
-        A job matches by audio URL and time, and only when no transcript row has it.
+        A job matches by audio URL and time, the nearest first, and only when no transcript row has it.
         """
         now = utc_now()
         async with self._store.read() as connection:
@@ -116,9 +116,7 @@ class Settler:
         async with self._store.write() as connection:
             if await _has_rival(connection, intent):
                 return False
-            for item in listed:
-                if item.get("audio_url") != intent.audio_url or not _near(item, intent.created_at):
-                    continue
+            for item in _candidates(intent, listed):
                 if await transcripts.owner_of(connection, intent.region, item["id"]) is None:
                     await record_accepted(connection, intent, item, self._settings.settle_after)
                     log.info("found transcript %s of %s, which was cut off", item["id"], intent.owner)
@@ -130,7 +128,7 @@ class Settler:
         return False
 
     async def _list_since(self, region: Region, since: datetime) -> list[dict[str, Any]]:
-        """AssemblyAI's list back to `since`, oldest first. Raises UpstreamFailed."""
+        """AssemblyAI's list back to `since`, newest first. Raises UpstreamFailed."""
         headers = {"authorization": self._upstream.account_key(region), "accept-encoding": "identity"}
         listed: list[dict[str, Any]] = []
         query = "limit=200"
@@ -146,11 +144,11 @@ class Settler:
             if not page or _created(page[-1]) < since:
                 break
             query = f"limit=200&before_id={page[-1]['id']}"
-        return [item for item in reversed(listed) if _created(item) >= since]
+        return [item for item in listed if _created(item) >= since]
 
 
 async def _has_rival(connection: AsyncConnection, intent: intents.Intent) -> bool:
-    """Whether another submission of the same audio is under way, whose job could be taken for the lost one."""
+    """Whether another submission of the audio is under way, whose job could be taken for the lost one."""
     now = utc_now()
     unanswered = await intents.unresolved(connection, intent.region, now + CLOCK_SKEW)
     return any(i.audio_url == intent.audio_url and i.created_at >= now - INTENT_AGE for i in unanswered)
@@ -161,5 +159,12 @@ def _created(item: dict[str, Any]) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=utc_now().tzinfo)
 
 
-def _near(item: dict[str, Any], moment: datetime) -> bool:
-    return moment - CLOCK_SKEW <= _created(item) <= moment + INTENT_AGE + CLOCK_SKEW
+def _candidates(intent: intents.Intent, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Jobs of the intent's audio from about its time, the nearest first."""
+    earliest, latest = intent.created_at - CLOCK_SKEW, intent.created_at + INTENT_AGE + CLOCK_SKEW
+    near = [
+        item
+        for item in listed
+        if item.get("audio_url") == intent.audio_url and earliest <= _created(item) <= latest
+    ]
+    return sorted(near, key=lambda item: abs(_created(item) - intent.created_at))
