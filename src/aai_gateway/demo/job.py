@@ -250,7 +250,8 @@ class Job:
         samples = {recording.id: recording.sample for recording in self.recordings}
         for quote in quotes:
             where = f"{samples[quote.transcript_id]}, {timestamp(quote.start)} to {timestamp(quote.end)}"
-            who = f", speaker {' and '.join(quote.speakers)}" if quote.speakers else ""
+            plural = "s" if len(quote.speakers) > 1 else ""
+            who = f", speaker{plural} {' and '.join(quote.speakers)}" if quote.speakers else ""
             self.screen.text(f"{where}{who}, confidence {quote.confidence:.2f}", style="cyan")
             self.screen.text(f"“{quote.text}”")
 
