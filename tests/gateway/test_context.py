@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from stored import usage_rows
+from waiting import until
+
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.emulator import Emulator
+from aai_gateway.errors import StoreError
+from aai_gateway.gateway.context import Runtime
+from aai_gateway.settings import Settings
+from aai_gateway.store import Store, transcripts
+from aai_gateway.store.transcripts import Transcript
+
+HELLO = "https://example.org/audio.wav"
+
+
+async def test_a_store_that_is_away_at_the_start_only_delays_the_settling(emulator: Emulator, tmp_path: Path):
+    headers = {"Authorization": emulator.config.account_key}
+    async with httpx.AsyncClient(base_url=emulator.urls.us, headers=headers) as assemblyai:
+        made = (await assemblyai.post("/v2/transcript", json={"audio_url": HELLO})).json()["id"]
+        while (await assemblyai.get(f"/v2/transcript/{made}")).json()["status"] != "completed":
+            pass
+    in_the_way = tmp_path / "data"
+    in_the_way.write_text("")
+    runtime = Runtime(
+        Settings(
+            assemblyai_api_key=emulator.config.account_key,
+            us_url=emulator.urls.us,
+            eu_url=emulator.urls.eu,
+            data_dir=in_the_way,
+            settle_interval=0.05,
+        )
+    )
+    runtime.start()
+    with pytest.raises(StoreError):
+        await runtime.ready()
+    in_the_way.unlink()
+    store = await Store.open(f"sqlite:///{in_the_way / 'gateway.db'}")
+    job = Transcript(id=made, region=Region.US, owner="master", audio_url=HELLO, next_check_at=utc_now())
+    async with store.write() as connection:
+        await transcripts.record(connection, job)
+    await store.close()
+    rows = await asyncio.to_thread(until, lambda: usage_rows(in_the_way / "gateway.db"))
+    assert [made] == [row.source_id for row in rows]
+    await runtime.close()
