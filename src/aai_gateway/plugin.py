@@ -11,6 +11,7 @@ import os
 from aai_gateway.core.tenancy import presented_key
 from aai_gateway.errors import ConfigurationError
 from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
@@ -53,6 +54,7 @@ def _install() -> ChatHooks:
 
     if litellm_host.stand_in_front(in_front_of, speech):
         litellm_host.use_identity(hooks.authenticate)
+        leave_out_polls()
         runtime.start()
     return hooks
 
