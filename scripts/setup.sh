@@ -31,7 +31,7 @@ TEXT
 }
 
 set_up() {
-    local python version made_with contents quiet=-q constraints=()
+    local python version made_with contents quiet=-q constraints
     python=$(find_python)
     version=$("$python" -c 'import platform; print(platform.python_version())')
     made_with="Python $version at $PWD"
@@ -50,14 +50,18 @@ set_up() {
     fi
     rm -f "$stamp"
     if [[ -t 2 ]]; then quiet=; fi
-    # The pins are of Python 3.11; other versions of Python need other releases of some packages.
-    if [[ $version == 3.11.* ]]; then constraints=(-c constraints.txt); fi
+    # The pins are of Python 3.11; other versions of Python need other releases of some packages, but not of torch.
+    constraints=(-c constraints.txt)
+    if [[ $version != 3.11.* ]]; then
+        constraints=(-c .venv/torch.txt)
+        grep '^torch==' constraints.txt >.venv/torch.txt
+    fi
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     say "Updating pip"
     "$bin/python" -m pip install -q --upgrade pip
     say "Installing aai-gateway with all extras from the package index: mostly downloads, some minutes"
     # shellcheck disable=SC2086  # empty: no argument
-    "$bin/python" -m pip install $quiet ${constraints[@]+"${constraints[@]}"} -e '.[proxy,quotes,emulator,dev]' >&2
+    "$bin/python" -m pip install $quiet "${constraints[@]}" -e '.[proxy,quotes,emulator,dev]' >&2
     printf '%s\n%s\n' "$made_with" "$contents" >"$stamp"
     say "Ready"
 }

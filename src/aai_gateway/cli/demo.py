@@ -182,7 +182,7 @@ def _what_next(screen: Screen) -> None:
     screen.heading("Everything is stopped again. Next, on your own:")
     program = Path(sys.executable).with_name("aai-gateway")
     if shutil.which("aai-gateway") != str(program):
-        screen.text(f"source {program.with_name('activate')}")
+        screen.text(f"source {os.path.relpath(program.with_name('activate'))}")
     for command, meaning in (
         ("aai-gateway serve --emulator", "no account; it says what to do"),
         ("aai-gateway teams create research", "in another terminal"),

@@ -30,7 +30,7 @@ PASSED_UP = frozenset({b"content-type", b"accept", b"user-agent", b"assemblyai-v
 """Of the client's headers, those that AssemblyAI sees. Never the virtual key, cookies or routing headers."""
 
 
-class ClientGone(Exception):  # noqa: N818  an event, not an error
+class ClientGone(Exception):
     """The client closed its connection."""
 
 
@@ -117,7 +117,7 @@ async def respond_json(send: Send, status: int, value: Any, headers: Mapping[str
         (b"content-type", b"application/json"),
         *((k.encode(), v.encode()) for k, v in (headers or {}).items()),
     ]
-    await respond(send, status, raw, json.dumps(value).encode())
+    await respond(send, status, raw, json.dumps(value, separators=(",", ":")).encode())
 
 
 async def respond_refusal(send: Send, refusal: Refused) -> None:
