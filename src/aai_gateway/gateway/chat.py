@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import PriceBook, chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
@@ -122,13 +120,11 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: Any, call_type: Any
     ) -> Any:
-        """Let LiteLLM count tokens that the LLM Gateway reported under its other names."""
+        """Let LiteLLM count what the LLM Gateway reports under other names: tokens, and writes to a cache."""
         usage = getattr(response, "usage", None)
-        if not _is_assemblyai(request_data) or usage is None or getattr(usage, "prompt_tokens", None):
+        if not _is_assemblyai(request_data) or usage is None:
             return None
-        tokens = token_usage_from(_usage(response))
-        usage.prompt_tokens, usage.completion_tokens = tokens.prompt, tokens.completion
-        usage.total_tokens = tokens.prompt + tokens.completion
+        litellm_host.name_tokens(usage, token_usage_from(_usage(response)))
         return response
 
     async def async_log_success_event(
@@ -139,7 +135,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
         if not isinstance(call, ChatCall) or response_obj is None or kwargs.get("cache_hit"):
             return
         try:
-            await self._book(call, response_obj, kwargs.get("original_response"))
+            await self._book(call, response_obj)
         except Exception:
             log.exception("a completion could not be booked")
 
@@ -165,9 +161,9 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
             fallbacks=chat_request.fallbacks(kwargs),
         )
 
-    async def _book(self, call: ChatCall, response: Any, raw: Any) -> None:
+    async def _book(self, call: ChatCall, response: Any) -> None:
         gateway = await self._ready()
-        answering = _answering_model(response, raw, gateway.prices) or call.model
+        answering = _answering_model(call, response, gateway.prices)
         await gateway.ledger.book_chat(
             call.caller,
             call.region,
@@ -235,21 +231,18 @@ def _bare(kwargs: Mapping[str, Any]) -> str:
     return str(kwargs.get("model")).removeprefix(f"{PROVIDER}/")
 
 
-def _answering_model(response: Any, raw: Any, prices: PriceBook) -> str | None:
-    """The model that answered (after a fallback not the one asked for), or None when its name is not known.
+def _answering_model(call: ChatCall, response: Any, prices: PriceBook) -> str:
+    """The model that answered: the one asked for, unless the answer names another that has a price.
 
-    An answer without `model`, as in June 2026, repeats in `request` what it answers; `raw` is its body.
+    An answer without `model`, as in June 2026, still repeats in `request` what it answers.
     """
     hidden = getattr(response, "_hidden_params", None) or {}
-    name = str(hidden.get("provider_response_model") or _echoed_model(raw)).removeprefix(f"{PROVIDER}/")
-    return name if name in prices.chat_models else None
-
-
-def _echoed_model(raw: Any) -> str:
-    try:
-        return str(orjson.loads(raw)["request"]["model"])
-    except (TypeError, ValueError, LookupError):
-        return ""
+    name = str(hidden.get("provider_response_model")).removeprefix(f"{PROVIDER}/")
+    if name != call.model and name in prices.chat_models:
+        return name
+    echo = getattr(response, "request", None)
+    echoed = echo.get("model") if isinstance(echo, Mapping) else None
+    return next((fallback.model for fallback in call.fallbacks if fallback.model == echoed), call.model)
 
 
 def _may_see(caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:

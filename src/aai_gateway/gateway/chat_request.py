@@ -13,15 +13,15 @@ from typing import Any
 
 from aai_gateway.errors import InvalidRequest
 
-MOVED = ("fallbacks", "fallback_config")
-"""Parameters of AssemblyAI's that LiteLLM would take for its own; they travel in `extra_body`."""
+MOVED = ("fallbacks", "fallback_config", "thinking")
+"""Parameters of AssemblyAI's that LiteLLM would take for its own or refuse; they travel in `extra_body`."""
 
 CONTROLS = frozenset(
     {"api_version", "client", "custom_llm_provider", "extra_headers", "extra_query", "headers"}
-    | {"litellm_credential_name", "litellm_params", "no-log", "organization", "provider_specific_header"}
+    | {"litellm_credential_name", "litellm_params", "organization", "provider_specific_header"}
     | {"specific_deployment", "ssl_verify"}
 )
-"""Parameters that steer LiteLLM's connection or log. A client's are dropped: the gateway sets these."""
+"""Parameters that steer LiteLLM's connection. A client's are dropped: the gateway sets these."""
 
 _OWN_PLACE = ("api_key", "messages", "model", "stream", "stream_options")
 """Parameters that LiteLLM reads at the top level only; in `extra_body` they would contradict it unseen."""
@@ -59,7 +59,7 @@ def check_form(data: Mapping[str, Any]) -> None:
 
 
 def as_sent(data: dict[str, Any]) -> dict[str, Any]:
-    """Move AssemblyAI's `fallbacks` out of LiteLLM's reach; a list of names stays LiteLLM's own."""
+    """Move AssemblyAI's parameters out of LiteLLM's reach; `fallbacks` that are names stay LiteLLM's own."""
     moved = {name: data[name] for name in MOVED if _is_assemblyais(data.get(name))}
     if not moved:
         return data

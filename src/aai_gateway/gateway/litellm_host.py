@@ -12,7 +12,6 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 - the `litellm_logging_obj` of that hook's arguments is the one whose `model_call_details` come to the
   success event, also for responses, messages and completions that LiteLLM turns into chat;
 - LiteLLM removes `user_api_key_*` from a client's metadata, and writes `user_api_key_hash` and `model_group`;
-- `model` in a client's `extra_body` is not sent;
 - `litellm.global_disable_no_log_param` keeps a client's `no-log` from hiding a completion.
 """
 
@@ -27,7 +26,9 @@ from typing import Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
+from litellm.types.utils import CacheCreationTokenDetails
 
+from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.core.tenancy import Caller, hash_key
 from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
@@ -139,6 +140,18 @@ def openai_error(refusal: Refused) -> ProxyException:
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
     return ProxyException(message=refusal.text, type=kind, param=None, code=refusal.status)
+
+
+def name_tokens(usage: Any, tokens: TokenUsage) -> None:
+    """Put `tokens` into a completion's `usage` under the names by which LiteLLM prices them."""
+    usage.prompt_tokens, usage.completion_tokens = tokens.prompt, tokens.completion
+    usage.total_tokens = tokens.prompt + tokens.completion
+    details = getattr(usage, "prompt_tokens_details", None)
+    if details is not None and (tokens.cache_write_5m or tokens.cache_write_1h):
+        details.cache_creation_tokens = tokens.cache_write_5m + tokens.cache_write_1h
+        details.cache_creation_token_details = CacheCreationTokenDetails(
+            ephemeral_5m_input_tokens=tokens.cache_write_5m, ephemeral_1h_input_tokens=tokens.cache_write_1h
+        )
 
 
 def transcript_not_found(model: str) -> Exception:
