@@ -214,16 +214,35 @@ def test_assemblyai_sdk_chats_through_the_proxy(gateway: GatewayProcess, team: T
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_a_429_comes_back_as_it_is(
-    gateway: GatewayProcess, team: TeamAccess, emulator: Emulator, stream: bool
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("chat/completions", {"messages": MESSAGES}),
+        ("chat/completions", {"messages": MESSAGES, "model": "eu.assemblyai/claude-sonnet-4-6"}),
+        ("messages", {"messages": MESSAGES, "max_tokens": 9}),
+        ("responses", {"input": "x"}),
+        ("completions", {"prompt": "x"}),
+    ],
+    ids=["chat", "chat in the EU", "messages", "responses", "completions"],
+)
+def test_a_refusal_comes_back_at_once_with_its_retry_after(
+    gateway: GatewayProcess,
+    team: TeamAccess,
+    emulator: Emulator,
+    stream: bool,
+    status: int,
+    path: str,
+    asked: dict[str, Any],
 ) -> None:
-    fault = {"host": "llm-us", "status": 429, "retry_after": 17, "count": 1}
+    fault = {"path": "/v1/chat/completions", "status": status, "retry_after": 17, "count": 1}
     httpx.post(f"{emulator.urls.llm_us}/_emulator/faults", json=fault).raise_for_status()
     before = len(chat_requests(emulator))
 
-    response = post_chat(gateway, team, stream=stream)
+    body = {"model": SONNET, "stream": stream, **asked}
+    response = httpx.post(f"{gateway.url}/v1/{path}", json=body, headers=team.bearer, timeout=60)
 
-    assert 429 == response.status_code
+    assert status == response.status_code
     assert "17" == response.headers["retry-after"]
     assert before + 1 == len(chat_requests(emulator))
 

@@ -21,6 +21,7 @@ from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
 from aai_gateway.gateway import chat_request, litellm_host
 from aai_gateway.gateway.chat_request import Fallback
 from aai_gateway.gateway.context import Gateway
+from aai_gateway.gateway.data_plane import note_retry_after
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
 
 log = logging.getLogger("aai_gateway")
@@ -126,6 +127,14 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
             return None
         litellm_host.name_tokens(usage, token_usage_from(_usage(response)))
         return response
+
+    async def async_post_call_failure_hook(
+        self, request_data: dict[str, Any], original_exception: Exception, *_: Any, **__: Any
+    ) -> None:
+        """Keep the upstream's `Retry-After` for the client."""
+        headers = getattr(original_exception, "litellm_response_headers", None) or {}
+        if after := headers.get("retry-after"):
+            note_retry_after(after)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any

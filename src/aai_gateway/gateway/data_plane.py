@@ -6,11 +6,19 @@ Everything else goes on to LiteLLM untouched.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from aai_gateway.core.operations import speech_region
 from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
+
+_retry_after: ContextVar[list[str]] = ContextVar("aai_gateway_retry_after")
+
+
+def note_retry_after(value: str) -> None:
+    """Give the request that is being served an upstream's `Retry-After`, should it end in 429 or 503."""
+    _retry_after.get([]).append(value)
 
 
 class DataPlane:
@@ -44,7 +52,9 @@ class DataPlane:
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
-        await self._inner(scope, receive, _with_retry_after(send))
+        noted: list[str] = []
+        _retry_after.set(noted)
+        await self._inner(scope, receive, _with_retry_after(send, noted))
 
     def _roots(self, scope: Scope) -> list[str]:
         """Prefixes of this path below which LiteLLM may look for a route, the empty one included."""
@@ -53,15 +63,13 @@ class DataPlane:
         return ["", *(root for root in candidates if root and path.startswith(f"{root}/"))]
 
 
-def _with_retry_after(send: Send) -> Send:
-    """Give the client AssemblyAI's `Retry-After`, which LiteLLM passes on only under a name of its own."""
+def _with_retry_after(send: Send, noted: list[str]) -> Send:
+    """Add the newest `Retry-After` that was noted: LiteLLM passes it on on no route under its own name."""
 
     async def passing(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] in RETRYABLE:
-            headers = dict(message["headers"])
-            after = headers.get(b"llm_provider-retry-after")
-            if after is not None and b"retry-after" not in headers:
-                message = {**message, "headers": [*message["headers"], (b"retry-after", after)]}
+        if message["type"] == "http.response.start" and message["status"] in RETRYABLE and noted:
+            headers = [(name, value) for name, value in message["headers"] if name != b"retry-after"]
+            message = {**message, "headers": [*headers, (b"retry-after", noted[-1].encode())]}
         await send(message)
 
     return passing

@@ -12,6 +12,8 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 - the `litellm_logging_obj` of that hook's arguments is the one whose `model_call_details` come to the
   success event, also for responses, messages and completions that LiteLLM turns into chat;
 - LiteLLM removes `user_api_key_*` from a client's metadata, and writes `user_api_key_hash` and `model_group`;
+- an upstream's refusal comes to the failure hook in the request's own context, with its
+  `litellm_response_headers`;
 - `litellm.global_disable_no_log_param` keeps a client's `no-log` from hiding a completion.
 """
 
