@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.data_plane import DataPlane, note_retry_after
 from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -97,23 +97,29 @@ async def test_a_lifespan_is_litellms():
 
 
 @pytest.mark.parametrize(
-    ("status", "given", "expected"),
+    ("status", "noted", "given", "expected"),
     [
-        (429, [(b"llm_provider-retry-after", b"17")], b"17"),
-        (503, [(b"llm_provider-retry-after", b"17")], b"17"),
-        (429, [(b"llm_provider-retry-after", b"17"), (b"retry-after", b"3")], b"3"),
-        (429, [], None),
-        (200, [(b"llm_provider-retry-after", b"17")], None),
+        (429, ["17"], [], b"17"),
+        (503, ["17"], [], b"17"),
+        (429, ["5", "17"], [], b"17"),
+        (429, ["17"], [(b"retry-after", b"3")], b"3"),
+        (429, [], [], None),
+        (200, ["17"], [], None),
     ],
 )
 async def test_assemblyais_retry_after_reaches_the_client(
-    status: int, given: list[tuple[bytes, bytes]], expected: bytes | None
+    status: int, noted: list[str], given: list[tuple[bytes, bytes]], expected: bytes | None
 ):
     started: list[Message] = []
+
+    async def refused(scope: Scope, receive: Receive, send: Send) -> None:
+        for value in noted:
+            note_retry_after(value)
+        await Spy(status, given)(scope, receive, send)
 
     async def send(message: Message) -> None:
         started.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
-    await plane(Spy(status, given), Spy(), Spy())(scope, receive, send)
+    await plane(refused, Spy(), Spy())(scope, receive, send)
     assert expected == dict(started[0]["headers"]).get(b"retry-after")

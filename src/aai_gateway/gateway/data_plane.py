@@ -64,12 +64,13 @@ class DataPlane:
 
 
 def _with_retry_after(send: Send, noted: list[str]) -> Send:
-    """Add the newest `Retry-After` that was noted: LiteLLM passes it on on no route under its own name."""
+    """Add the newest `Retry-After` that was noted, unless LiteLLM gives one: an upstream's it keeps back."""
 
     async def passing(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in RETRYABLE and noted:
-            headers = [(name, value) for name, value in message["headers"] if name != b"retry-after"]
-            message = {**message, "headers": [*headers, (b"retry-after", noted[-1].encode())]}
+            after = (b"retry-after", noted[-1].encode())
+            if not any(name == after[0] for name, _ in message["headers"]):
+                message = {**message, "headers": [*message["headers"], after]}
         await send(message)
 
     return passing
