@@ -1,4 +1,4 @@
-"""README and docs/ are run: Python blocks against the real gateway, commands against the real command line."""
+"""README and docs/ are run: Python blocks against the real gateway, commands against the real CLI."""
 
 from __future__ import annotations
 
