@@ -46,7 +46,9 @@ log = logging.getLogger("aai_gateway")
 INSPECT_LIMIT = 4 * 1024 * 1024
 """Bodies up to this many bytes are looked at whole; longer ones are filtered as they stream by."""
 SMALL_BODY_LIMIT = 64 * 1024
-"""What a GET or DELETE may carry as a body; AssemblyAI reads none."""
+"""Bytes that a GET may carry as a body; AssemblyAI reads none."""
+WATCH_AFTER = 0.05
+"""Seconds after which an answer counts as slow, and its client is watched for leaving."""
 
 _FINISHED = re.compile(rb'"status"\s*:\s*"(?:completed|error)"')
 
@@ -206,11 +208,13 @@ async def _get(call: Call) -> None:
         except StoreError as error:
             log.error("transcript %s is left to the settler: %s", row.id, error)
 
+    await read_body(call.receive, SMALL_BODY_LIMIT)
     await _until_gone(call.receive, _forward(call, "GET", settle))
 
 
 async def _export(call: Call) -> None:
     await _require_transcript(call)
+    await read_body(call.receive, SMALL_BODY_LIMIT)
     await _until_gone(call.receive, _forward(call, "GET"))
 
 
@@ -328,24 +332,30 @@ def _member(body: bytes, name: str) -> Any:
 
 
 async def _until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; end it when the client goes away (ClientGone) or sends more than a body (Refused)."""
+    """Run `work`; end it, and raise ClientGone, when the client goes away."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    gone: asyncio.Future[None] | None = None
+
+    def watch() -> None:
+        nonlocal gone
+        gone = asyncio.ensure_future(_gone(receive))
+        gone.add_done_callback(lambda _: task.cancel())
+
+    # Most answers are there before anybody could have left: only a slow one is worth a watcher.
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER, watch)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await task
+    except asyncio.CancelledError:
+        if gone is None or not gone.done():
+            raise
+        raise ClientGone from None
     finally:
-        over = task if task.done() else gone
-        task.cancel()
-        gone.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-    over.result()
+        timer.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
-async def _disconnected(receive: Receive) -> None:
-    """Raise ClientGone once the client has left, or Refused when it sends more than a GET may carry."""
-    size = 0
-    while (message := await receive())["type"] != "http.disconnect":
-        size += len(message.get("body") or b"")
-        if size > SMALL_BODY_LIMIT:
-            raise Refused(f"A GET takes no body, and no more than {SMALL_BODY_LIMIT} bytes.", status=413)
-    raise ClientGone
+async def _gone(receive: Receive) -> None:
+    """Return once the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
