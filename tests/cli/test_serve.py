@@ -232,3 +232,10 @@ def test_serve_with_the_emulator_works_without_an_account(serving, data_dir):
     assert "Application shutdown complete" in said
     assert "Traceback" not in said
     ended(url)
+
+
+def test_a_database_is_refused_before_anything_starts(run, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@127.0.0.1/litellm")
+    result = run("serve", status=1)
+    assert "DATABASE_URL is set" in result.stderr
+    assert "secret" not in result.stderr

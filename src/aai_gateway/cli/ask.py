@@ -19,7 +19,7 @@ from aai_gateway.cli.client_options import (
 from aai_gateway.cli.output import note, print_json
 from aai_gateway.core.regions import Region
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog='Example: aai-gateway ask 8f6d2c1e-… "What did they agree on?"')

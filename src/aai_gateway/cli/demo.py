@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aai_gateway.quotes.embedder import Embedder
     from aai_gateway.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 EMULATED_KEY = "emulator-account-key"
 EMULATED_JOB_SECONDS = 1.0

@@ -16,7 +16,7 @@ from aai_gateway.errors import ConfigurationError
 if TYPE_CHECKING:
     from aai_gateway.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _MARKS = {
     "ok": ("ok  ", typer.colors.GREEN),

@@ -16,7 +16,7 @@ from aai_gateway.errors import ConfigurationError
 if TYPE_CHECKING:
     from aai_gateway.emulator import EmulatorConfig
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: aai-gateway emulator > emulator.env; then: . ./emulator.env; aai-gateway serve")

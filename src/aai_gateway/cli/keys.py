@@ -21,7 +21,7 @@ from aai_gateway.errors import ConfigurationError, StoreError
 if TYPE_CHECKING:
     from aai_gateway.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="Virtual keys: create, list, revoke.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Virtual keys: create, list, revoke.")
 
 
 @app.command(

@@ -30,7 +30,9 @@ from aai_gateway.core.regions import Region
 if TYPE_CHECKING:
     from aai_gateway.quotes import Quote
 
-app = typer.Typer(no_args_is_help=True, help="What is worth quoting: best, search, index.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="What is worth quoting: best, search, index."
+)
 
 Source = Annotated[
     str, typer.Argument(metavar="AUDIO|TRANSCRIPT_ID", help="A file, an http(s) URL, or an id.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aai_gateway.emulator import EmulatorUrls
     from aai_gateway.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 CALLBACK = "aai_gateway.plugin.gateway"
 _LITELLM = "from litellm import run_server; run_server()"
@@ -49,6 +49,7 @@ def serve(
 
     if find_spec("litellm") is None or find_spec("fastapi") is None:
         raise ConfigurationError("The gateway needs LiteLLM's proxy: pip install 'aai-gateway[proxy]'")
+    require_no_database()
     config = config or default_config()
     content = read_config(config)
     require_free(host, port)
@@ -90,6 +91,15 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     assert isinstance(content, dict)
     return content
+
+
+def require_no_database() -> None:
+    """Raise ConfigurationError where LiteLLM would look for keys and teams in a database of its own."""
+    if os.environ.get("DATABASE_URL"):
+        raise ConfigurationError(
+            "DATABASE_URL is set, but LiteLLM's database mode is not supported yet: unset it; "
+            "keys and teams are kept in the gateway's own store."
+        )
 
 
 def require_free(host: str, port: int) -> None:

@@ -18,7 +18,9 @@ from aai_gateway.errors import ConfigurationError
 if TYPE_CHECKING:
     from aai_gateway.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="Teams: create, list, show, update, delete.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Teams: create, list, show, update, delete."
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The team's name or id.")]
 Regions = Annotated[

@@ -10,7 +10,7 @@ from aai_gateway.cli.client_options import ChatModel, InRegion, Json, Key, Url, 
 from aai_gateway.cli.output import note, print_json
 from aai_gateway.core.regions import Region
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: aai-gateway topics 8f6d2c1e-… --list support")

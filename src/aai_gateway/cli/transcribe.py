@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aai_gateway.store import Store
     from aai_gateway.store.usage import Group, SummaryRow
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 GROUPS: dict[str, Group] = {
     "team": "team_id",

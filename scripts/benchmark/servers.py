@@ -26,7 +26,7 @@ from aai_gateway.demo.processes import (
 from aai_gateway.emulator import sample_path
 from aai_gateway.emulator.config import EmulatorUrls
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 ACCOUNT_KEY = "bench-account-key"
 JOB_SECONDS = 3600.0
 """Longer than a run: what is polled stays unfinished, as almost every poll of a real job finds it."""

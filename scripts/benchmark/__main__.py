@@ -1,4 +1,4 @@
-"""`python -m bench [--quick]`: run everything and print one table."""
+"""`python -m benchmark [--quick]`: run everything and print one table."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from aai_gateway.demo.processes import (
     start_emulator,
 )
 from aai_gateway.errors import GatewayError
-from bench.load import Polls, Upload, poll, upload
-from bench.servers import (
+from benchmark.load import Polls, Upload, poll, upload
+from benchmark.servers import (
     ACCOUNT_KEY,
     JOB_SECONDS,
     LiteLLM,
@@ -233,7 +233,7 @@ NOTES = (
     "gateway checks a virtual key and whose transcript it is; stock LiteLLM is asked with its master key, "
     "the only one that it knows without a database. Stock is the same LiteLLM with the same uvloop and "
     "httptools, without our plugin; its AssemblyAI host, which has no setting, is replaced by the "
-    "emulator's in bench/stock_litellm.py, and nothing else is."
+    "emulator's in scripts/benchmark/stock_litellm.py, and nothing else is."
 )
 
 if __name__ == "__main__":
