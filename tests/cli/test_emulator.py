@@ -30,9 +30,9 @@ def emulating(data_dir):
 
     yield emulating
     for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        # Not killed: it has a folder to remove.
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
