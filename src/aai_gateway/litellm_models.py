@@ -79,7 +79,7 @@ def _keep_cache_control() -> None:
             return messages, tools
         return removing(self, model, messages, tools)
 
-    sparing.spares_assemblyai = True  # type: ignore[attr-defined]
+    sparing.spares_assemblyai = True  # type: ignore[attr-defined]  # marks it as done
     OpenAIGPTConfig.remove_cache_control_flag_from_messages_and_tools = sparing
 
 

@@ -28,7 +28,7 @@ def is_up(log: Path) -> bool | None:
 def test_leaving_the_block_stops_everything(tmp_path: Path) -> None:
     with contextlib.suppress(ZeroDivisionError), Services(tmp_path) as services:
         started = [services.start(name, SLEEP, os.environ) for name in ("one", "two")]
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018 - it raises
 
     assert [-signal.SIGTERM, -signal.SIGTERM] == [service.process.returncode for service in started]
     assert [] == services.running

@@ -31,7 +31,7 @@ def bare(text: str) -> str:
 
 def recase(original: str, new: str) -> str:
     """`new` with the punctuation that surrounds `original`."""
-    before, _, after = _EDGES.match(original).groups()  # type: ignore[union-attr]
+    before, _, after = _EDGES.match(original).groups()  # type: ignore[union-attr]  # it matches any text
     return f"{before}{new}{after}"
 
 

@@ -48,7 +48,7 @@ class ChatCall:
         return next((f.is_global for f in self.fallbacks if f.model == answering), self.is_global)
 
 
-class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]
+class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is untyped to us
     """LiteLLM callbacks for AssemblyAI's chat models. `ready` gives the opened gateway."""
 
     def __init__(self, ready: Callable[[], Awaitable[Gateway]]) -> None:

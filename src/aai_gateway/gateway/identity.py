@@ -39,7 +39,7 @@ class CommitCache:
             self._counter = counter
             self._answers.clear()
         if key in self._answers:
-            return self._answers[key]  # type: ignore[no-any-return]
+            return self._answers[key]  # type: ignore[no-any-return]  # what `read` gave
         answer = await read()
         # A commit during the read makes the answer too old to keep.
         if self._counter == counter == self._store.change_counter():
