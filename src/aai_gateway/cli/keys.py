@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aai_gateway.cli.admin_options import Json, Period, checked_name
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.cli.teams import Json, Period, checked_name
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.durations import after
 from aai_gateway.core.regions import ALL_REGIONS, Region

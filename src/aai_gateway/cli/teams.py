@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aai_gateway.cli.admin_options import Json, Period, checked_name
+from aai_gateway.cli.keys import key_json, print_keys
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.core.budgets import Budget, parse_duration, utc_now
+from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team
-from aai_gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from aai_gateway.store import Store
@@ -34,26 +35,6 @@ Models = Annotated[
 ]
 MaxBudget = Annotated[
     int | None, typer.Option("--budget", metavar="USD", parser=parse_usd, help="The most the team may spend.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def parse_period(text: str) -> str:
-    """A budget's period. Raises BadParameter."""
-    try:
-        return parse_duration(text)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-Period = Annotated[
-    str | None,
-    typer.Option(
-        "--budget-duration",
-        metavar="30d|12h|1mo",
-        parser=parse_period,
-        help="When the budget starts afresh; never unless given.",
-    ),
 ]
 
 
@@ -121,8 +102,6 @@ def show(name: Name, as_json: Json = False) -> None:
         async with store.read() as connection:
             team = await existing_team(connection, name)
             return team, await keys.list_all(connection, team.id)
-
-    from aai_gateway.cli.keys import key_json, print_keys
 
     (team, found), now = on_store(work), utc_now()
     if as_json:
@@ -214,13 +193,6 @@ def _row(team: Team, now: datetime) -> tuple[str, ...]:
         "blocked" if team.blocked else "active",
         team.id,
     )
-
-
-def checked_name(name: str, option: str) -> str:
-    """A name that tables, logs and refusals can show. Raises BadParameter."""
-    if not name.strip() or not name.isprintable() or len(name) > 256:
-        raise typer.BadParameter("A name has 1 to 256 printable characters.", param_hint=option)
-    return name
 
 
 def _in_order(regions: list[Region] | None) -> tuple[Region, ...] | None:

@@ -183,7 +183,16 @@ async def _submit(call: Call) -> None:
     # The job costs money from the moment AssemblyAI has it: a client that leaves does not stop its record.
     status, raw_headers, answer = await asyncio.shield(
         asyncio.ensure_future(
-            submission.submit(call.gateway, call.caller, call.region, headers, call.query, body)
+            submission.submit(
+                call.gateway.store,
+                call.gateway.upstream,
+                call.caller,
+                call.region,
+                headers=headers,
+                query=call.query,
+                body=body,
+                settle_after=call.gateway.settings.settle_after,
+            )
         )
     )
     await respond(call.send, status, response_headers(raw_headers), without_identifiers(answer))

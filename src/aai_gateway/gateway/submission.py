@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -18,45 +18,51 @@ from aai_gateway.core.prices import billable_options
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url
 from aai_gateway.errors import InvalidRequest, Refused
+from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.wire import parse_json_object
 from aai_gateway.store import Store, intents, transcripts, uploads
-
-if TYPE_CHECKING:
-    from aai_gateway.gateway.context import Gateway
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes that a submission, or AssemblyAI's answer to one, may have."""
 
 
 async def submit(
-    gateway: Gateway, caller: Caller, region: Region, headers: dict[str, str], query: str, body: bytes
+    store: Store,
+    upstream: Upstream,
+    caller: Caller,
+    region: Region,
+    *,
+    headers: dict[str, str],
+    query: str,
+    body: bytes,
+    settle_after: float,
 ) -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
     """Forward one submission as it was sent; the status, headers and body of AssemblyAI's answer.
 
-    Raises InvalidRequest for a body that cannot be owned or priced, Refused for another team's upload, and
-    UpstreamFailed.
+    `settle_after` is the seconds until the settler looks at the job. Raises InvalidRequest for a body that
+    cannot be owned or priced, Refused for another team's upload, and UpstreamFailed.
     """
     request = parse_json_object(body)
     audio_url = request.get("audio_url")
     if not isinstance(audio_url, str) or not audio_url.strip():
         raise InvalidRequest("audio_url is required and must be a string.")
-    await _require_audio(gateway.store, caller, region, audio_url)
+    await _require_audio(store, caller, region, audio_url)
     intent = _intent(caller, region, audio_url, request)
-    async with gateway.store.write() as connection:
+    async with store.write() as connection:
         await intents.open(connection, intent)
     headers["content-type"] = "application/json"
     # Should no clear answer arrive, AssemblyAI may have the job all the same: the intent stays open, and the
     # settler looks for it.
-    async with gateway.upstream.request(
+    async with upstream.request(
         region, "POST", "/v2/transcript", headers=headers, query=query, body=body
     ) as response:
         answer = await response.read()
         accepted = _accepted(response.status, answer)
-        async with gateway.store.write() as connection:
+        async with store.write() as connection:
             if accepted is None and response.status < 500:
                 await intents.close(connection, intent.id, "refused")
             elif accepted is not None:
-                await record_accepted(connection, intent, accepted, gateway.settings.settle_after)
+                await record_accepted(connection, intent, accepted, settle_after)
         return response.status, response.raw_headers, answer
 
 
