@@ -6,10 +6,7 @@ AssemblyAI's prices, and begins settling. LiteLLM may load it more than once: it
 
 from __future__ import annotations
 
-import os
-
 from aai_gateway.core.tenancy import presented_key
-from aai_gateway.errors import ConfigurationError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
@@ -18,7 +15,7 @@ from aai_gateway.gateway.data_plane import DataPlane
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.wire import ASGIApp
-from aai_gateway.settings import get_settings
+from aai_gateway.settings import get_settings, require_no_database
 from aai_gateway.store import Store
 
 
@@ -33,11 +30,7 @@ def _install() -> ChatHooks:
     hooks = ChatHooks(runtime.ready)
     if not litellm_host.proxy_is_loading():
         return hooks
-    if os.environ.get("DATABASE_URL"):
-        raise ConfigurationError(
-            "DATABASE_URL is set, but LiteLLM's database mode is not supported yet: unset it; "
-            "keys and teams are kept in the gateway's own store."
-        )
+    require_no_database()
     speech = SpeechRoutes(runtime.ready)
 
     async def store() -> Store:

@@ -6,6 +6,7 @@ use. `docs/settings.md` lists them all; a test holds the two together.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -115,6 +116,15 @@ def load_settings() -> Settings:
     except ValidationError as error:
         lines = [f"{environment_name(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError("Settings cannot be used:\n  " + "\n  ".join(lines)) from None
+
+
+def require_no_database() -> None:
+    """Raise ConfigurationError where LiteLLM would look for keys and teams in a database of its own."""
+    if os.environ.get("DATABASE_URL"):
+        raise ConfigurationError(
+            "DATABASE_URL is set, but LiteLLM's database mode is not supported yet: unset it; "
+            "keys and teams are kept in the gateway's own store."
+        )
 
 
 def environment_name(field: str) -> str:

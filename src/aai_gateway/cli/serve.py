@@ -45,7 +45,7 @@ def serve(
     ] = False,
 ) -> None:
     """Start the gateway. It runs until Ctrl-C or SIGTERM."""
-    from aai_gateway.settings import load_settings
+    from aai_gateway.settings import load_settings, require_no_database
 
     if find_spec("litellm") is None or find_spec("fastapi") is None:
         raise ConfigurationError("The gateway needs LiteLLM's proxy: pip install 'aai-gateway[proxy]'")
@@ -91,15 +91,6 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     assert isinstance(content, dict)
     return content
-
-
-def require_no_database() -> None:
-    """Raise ConfigurationError where LiteLLM would look for keys and teams in a database of its own."""
-    if os.environ.get("DATABASE_URL"):
-        raise ConfigurationError(
-            "DATABASE_URL is set, but LiteLLM's database mode is not supported yet: unset it; "
-            "keys and teams are kept in the gateway's own store."
-        )
 
 
 def require_free(host: str, port: int) -> None:

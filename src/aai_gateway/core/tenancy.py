@@ -75,6 +75,16 @@ class Caller:
         return f"key:{self.key.hash}" if self.key is not None else "master"
 
     @property
+    def team_id(self) -> str | None:
+        """The team's id, or None without a team."""
+        return self.team.id if self.team is not None else None
+
+    @property
+    def key_hash(self) -> str | None:
+        """The hash of the virtual key, or None for the master key."""
+        return self.key.hash if self.key is not None else None
+
+    @property
     def regions(self) -> tuple[Region, ...]:
         """Regions that both the key and its team allow."""
         allowed = self.team.regions if self.team is not None else ALL_REGIONS

@@ -93,7 +93,7 @@ class Ledger:
 
         Raises UpstreamFailed.
         """
-        headers = {"authorization": self._upstream.account_key(row.region), "accept-encoding": "identity"}
+        headers = self._upstream.headers(row.region)
         async with self._upstream.request(
             row.region, "GET", f"/v2/transcript/{row.id}", headers=headers
         ) as response:
@@ -131,8 +131,8 @@ class Ledger:
                     source_id=completion_id,
                     region=region,
                     owner=caller.owner,
-                    team_id=caller.team.id if caller.team else None,
-                    key_hash=caller.key.hash if caller.key else None,
+                    team_id=caller.team_id,
+                    key_hash=caller.key_hash,
                     model=cost.model,
                     priced_as=cost.priced_as,
                     micros=cost.micros,

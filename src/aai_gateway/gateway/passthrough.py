@@ -168,8 +168,8 @@ async def _upload(call: Call) -> None:
                     url=url,
                     region=call.region,
                     owner=call.caller.owner,
-                    key_hash=call.caller.key.hash if call.caller.key else None,
-                    team_id=call.caller.team.id if call.caller.team else None,
+                    key_hash=call.caller.key_hash,
+                    team_id=call.caller.team_id,
                     size_bytes=size,
                     created_at=utc_now(),
                 )

@@ -129,7 +129,7 @@ class Settler:
 
     async def _list_since(self, region: Region, since: datetime) -> list[dict[str, Any]]:
         """AssemblyAI's list back to `since`, newest first. Raises UpstreamFailed."""
-        headers = {"authorization": self._upstream.account_key(region), "accept-encoding": "identity"}
+        headers = self._upstream.headers(region)
         listed: list[dict[str, Any]] = []
         query = "limit=200"
         for _ in range(LIST_PAGES):

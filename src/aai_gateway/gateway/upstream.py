@@ -43,6 +43,10 @@ class Upstream:
             )
         return key
 
+    def headers(self, region: Region) -> dict[str, str]:
+        """Headers of the gateway's own requests. Raises UpstreamFailed (503) for a region without a key."""
+        return {"authorization": self.account_key(region), "accept-encoding": "identity"}
+
     @asynccontextmanager
     async def request(
         self,
