@@ -1,4 +1,8 @@
-"""Budgets: what a key or team may spend in a period, and what is left.
+"""Budgets: what a key, a team or the whole gateway may spend in a period, and what is left.
+
+Three sums: what is *spent* in the period, what is *held* for jobs under way, and the limit. A job is let in
+when its likely cost still fits below the limit; that sum is then held until the job is charged or comes to
+nothing, so that jobs sent at once cannot spend the same dollar.
 
 Amounts are integer micro-dollars. Periods use LiteLLM's `budget_duration` spelling (`30s`, `30m`, `30h`,
 `30d`, `2w`, `1mo`), and months begin on the first, as LiteLLM's do; a budget without a period never resets.
@@ -22,34 +26,55 @@ MICROS_PER_DOLLAR = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit and what has been spent of it in the current period; micro-dollars, UTC."""
+    """A limit, and what is spent and held of it in the current period; micro-dollars, UTC.
+
+    `soft_micros` warns instead of refusing; `warned` says that this period's warning has been given.
+    """
 
     max_micros: int | None = None
     duration: str | None = None
     spent_micros: int = 0
     resets_at: datetime | None = None
+    soft_micros: int | None = None
+    held_micros: int = 0
+    warned: bool = False
 
     def at(self, now: datetime) -> Budget:
-        """The budget as it stands at `now`: a period that has ended leaves nothing spent."""
+        """The budget as it stands at `now`: a period that has ended leaves nothing spent.
+
+        What is held stays: a job under way is charged to the period in which it ends.
+        """
         if self.resets_at is None or self.duration is None or now < self.resets_at:
             return self
-        return replace(self, spent_micros=0, resets_at=next_reset(self.duration, self.resets_at, now))
+        resets_at = next_reset(self.duration, self.resets_at, now)
+        return replace(self, spent_micros=0, warned=False, resets_at=resets_at)
 
     @property
     def left_micros(self) -> int | None:
-        """What may still be spent, or None when there is no limit."""
-        return None if self.max_micros is None else max(0, self.max_micros - self.spent_micros)
+        """What may still be spent or held, or None when there is no limit."""
+        if self.max_micros is None:
+            return None
+        return max(0, self.max_micros - self.spent_micros - self.held_micros)
+
+    @property
+    def is_past_soft(self) -> bool:
+        """Whether the soft budget has been spent."""
+        return self.soft_micros is not None and self.spent_micros >= self.soft_micros
 
 
-def require_left(owner: str, budget: Budget, now: datetime) -> None:
-    """Raise BudgetExceeded when nothing is left of `owner`'s budget."""
+def require_left(owner: str, budget: Budget, now: datetime, micros: int = 0) -> None:
+    """Raise BudgetExceeded when nothing is left of `owner`'s budget, or less than `micros`."""
     current = budget.at(now)
-    if current.left_micros != 0 or current.max_micros is None:
+    if current.max_micros is None or current.left_micros is None:
         return
+    if 0 < current.left_micros >= micros:
+        return
+    held = f" and holds {dollars(current.held_micros)} for jobs under way" if current.held_micros else ""
+    needs = f" This job is likely to cost {dollars(micros)}." if micros else ""
     when = f" It resets at {current.resets_at:%Y-%m-%d %H:%M} UTC." if current.resets_at else ""
     raise BudgetExceeded(
         f"Budget has been exceeded! {owner} has spent {dollars(current.spent_micros)} "
-        f"of {dollars(current.max_micros)}.{when}"
+        f"of {dollars(current.max_micros)}{held}.{needs}{when}"
     )
 
 

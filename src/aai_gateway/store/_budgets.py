@@ -1,7 +1,13 @@
-"""Budget columns: read, set and charged the same way for teams and keys."""
+"""Budget columns: read, set, held and charged the same way for keys, teams and the whole gateway.
+
+Whoever writes to several of them in one transaction goes through `accounts`: always the key, then the team,
+then the gateway. On Postgres two jobs that took them in opposite order would wait for each other for ever.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, next_reset
+from aai_gateway.store.schema import gateway_budget, teams, virtual_keys
 
 
 def budget_of(row: sa.RowMapping, table: sa.Table) -> Budget:
@@ -18,11 +25,14 @@ def budget_of(row: sa.RowMapping, table: sa.Table) -> Budget:
         duration=row[table.c.budget_duration],
         spent_micros=row[table.c.spent_micros],
         resets_at=row[table.c.budget_resets_at],
+        soft_micros=row[table.c.soft_micros],
+        held_micros=row[table.c.held_micros],
+        warned=row[table.c.warned],
     )
 
 
 def limit_values(budget: Budget, start: datetime) -> dict[str, Any]:
-    """The columns that set a budget's limit and period; what is spent of it stays.
+    """The columns that set a budget's limits and period; what is spent and held of it stays.
 
     A period without an end begins at `start`, so that no budget with a duration forgets to reset.
     """
@@ -31,22 +41,78 @@ def limit_values(budget: Budget, start: datetime) -> dict[str, Any]:
         ends = next_reset(budget.duration, start, start)
     return {
         "max_micros": budget.max_micros,
+        "soft_micros": budget.soft_micros,
         "budget_duration": budget.duration,
         "budget_resets_at": ends,
     }
 
 
-async def charge(
-    connection: AsyncConnection, table: sa.Table, row_is: sa.ColumnElement[bool], micros: int, now: datetime
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The budget of one key, team or gateway, locked until the transaction ends.
+
+    `scope` is `key:<hash>`, `team:<id>` or `gateway`; `name` is what people call it.
+    """
+
+    scope: str
+    name: str
+    budget: Budget
+    lifetime_micros: int
+    table: sa.Table
+    row_is: sa.ColumnElement[bool]
+
+
+async def accounts(
+    connection: AsyncConnection, key_hash: str | None, team_id: str | None, now: datetime
+) -> AsyncIterator[Account]:
+    """The accounts that a job of this key and team is charged to, as they stand at `now`.
+
+    Needs `Store.write`. A key or team that is gone has none.
+    """
+    if key_hash is not None:
+        row = await _locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
+        if row is not None:
+            name = f"Key {row[virtual_keys.c.alias] or row[virtual_keys.c.masked]}"
+            yield _account(f"key:{key_hash}", name, row, virtual_keys, virtual_keys.c.hash == key_hash, now)
+    if team_id is not None:
+        row = await _locked(connection, teams, teams.c.id == team_id)
+        if row is not None:
+            name = f"Team {row[teams.c.alias]}"
+            yield _account(f"team:{team_id}", name, row, teams, teams.c.id == team_id, now)
+    row = await _locked(connection, gateway_budget, _IS_GATEWAY)
+    if row is not None:
+        yield _account("gateway", "The gateway", row, gateway_budget, _IS_GATEWAY, now)
+
+
+async def save(
+    connection: AsyncConnection, account: Account, budget: Budget, charged_micros: int = 0
 ) -> None:
-    """Add micro-dollars to the budget and the lifetime sum of one team or key, where it still exists."""
-    found = await connection.execute(sa.select(table).where(row_is).with_for_update())
-    if (row := found.mappings().first()) is None:
-        return
-    budget = budget_of(row, table).at(now)
+    """Write what is spent, held and warned of a locked account, and add a charge to its lifetime sum."""
     values = {
-        "spent_micros": budget.spent_micros + micros,
+        "spent_micros": budget.spent_micros,
+        "held_micros": budget.held_micros,
+        "warned": budget.warned,
         "budget_resets_at": budget.resets_at,
-        "lifetime_micros": row[table.c.lifetime_micros] + micros,
+        "lifetime_micros": account.lifetime_micros + charged_micros,
     }
-    await connection.execute(sa.update(table).where(row_is).values(values))
+    await connection.execute(sa.update(account.table).where(account.row_is).values(values))
+
+
+_IS_GATEWAY = gateway_budget.c.id == "gateway"
+
+
+async def _locked(
+    connection: AsyncConnection, table: sa.Table, row_is: sa.ColumnElement[bool]
+) -> sa.RowMapping | None:
+    return (await connection.execute(sa.select(table).where(row_is).with_for_update())).mappings().first()
+
+
+def _account(
+    scope: str,
+    name: str,
+    row: sa.RowMapping,
+    table: sa.Table,
+    row_is: sa.ColumnElement[bool],
+    now: datetime,
+) -> Account:
+    return Account(scope, name, budget_of(row, table).at(now), row[table.c.lifetime_micros], table, row_is)

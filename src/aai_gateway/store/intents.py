@@ -17,10 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.job_life import State, sources
 from aai_gateway.core.regions import Region
 from aai_gateway.store.schema import intents
 
 Outcome = Literal["open", "accepted", "refused", "unknown"]
+
+_OUTCOMES = {"held": "open", "running": "accepted"}
+"""The states of `core.job_life` under the names that they have here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Intent:
     created_at: datetime = field(default_factory=utc_now)
     outcome: Outcome = "open"
     transcript_id: str | None = None
+    tags: tuple[str, ...] = ()
+    end_user: str | None = None
 
 
 async def open(connection: AsyncConnection, intent: Intent) -> None:
@@ -52,21 +58,22 @@ async def open(connection: AsyncConnection, intent: Intent) -> None:
         "created_at": intent.created_at,
         "outcome": intent.outcome,
         "transcript_id": intent.transcript_id,
+        "tags": list(intent.tags),
+        "end_user": intent.end_user,
     }
     await connection.execute(sa.insert(intents), values)
 
 
 async def accept(connection: AsyncConnection, intent_id: str, transcript_id: str) -> bool:
     """AssemblyAI took the submission. False when it was known already; a late answer mends an unknown one."""
-    still = intents.c.outcome.in_(("open", "unknown"))
-    query = sa.update(intents).where(intents.c.id == intent_id, still)
+    query = sa.update(intents).where(intents.c.id == intent_id, _may_become("running"))
     result = await connection.execute(query.values(outcome="accepted", transcript_id=transcript_id))
     return result.rowcount == 1
 
 
 async def close(connection: AsyncConnection, intent_id: str, outcome: Literal["refused", "unknown"]) -> bool:
     """The submission came to nothing. False when it was closed or accepted already."""
-    query = sa.update(intents).where(intents.c.id == intent_id, intents.c.outcome == "open")
+    query = sa.update(intents).where(intents.c.id == intent_id, _may_become(outcome))
     result = await connection.execute(query.values(outcome=outcome))
     return result.rowcount == 1
 
@@ -85,5 +92,9 @@ async def unresolved(connection: AsyncConnection, region: Region, before: dateti
     return [_intent_of(row) for row in (await connection.execute(query)).mappings()]
 
 
+def _may_become(state: State) -> sa.ColumnElement[bool]:
+    return intents.c.outcome.in_([_OUTCOMES.get(source, source) for source in sources("speech", state)])
+
+
 def _intent_of(row: sa.RowMapping) -> Intent:
-    return Intent(**{**row, "region": Region(row["region"])})
+    return Intent(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what a store must be at before it is used."""
 
 POSTGRES_SCHEMA = "aai_gateway"
@@ -55,13 +55,24 @@ _JSON = sa.JSON(none_as_null=True)
 
 
 def _budget_columns() -> list[sa.Column[Any]]:
-    """What `core.budgets.Budget` holds, and what was ever spent."""
+    """What `core.budgets.Budget` holds, and what was ever spent. `warned` is about the running period."""
     return [
         sa.Column("max_micros", sa.BigInteger),
         sa.Column("budget_duration", sa.Text),
         sa.Column("spent_micros", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("budget_resets_at", UtcDateTime),
         sa.Column("lifetime_micros", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("soft_micros", sa.BigInteger),
+        sa.Column("held_micros", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("warned", sa.Boolean, nullable=False, server_default=sa.false()),
+    ]
+
+
+def _attribution_columns() -> list[sa.Column[Any]]:
+    """By what a team splits its own bill: tags, and the end user that the job was for."""
+    return [
+        sa.Column("tags", _JSON, nullable=False, server_default="[]"),
+        sa.Column("end_user", sa.Text),
     ]
 
 
@@ -97,6 +108,11 @@ virtual_keys = sa.Table(
     sa.UniqueConstraint("alias"),
 )
 
+# One row, made by the migration: what all teams together may spend.
+gateway_budget = sa.Table(
+    "gateway_budget", metadata, sa.Column("id", sa.Text, primary_key=True), *_budget_columns()
+)
+
 uploads = sa.Table(
     "uploads",
     metadata,
@@ -107,6 +123,9 @@ uploads = sa.Table(
     sa.Column("key_hash", sa.Text),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # Of the audio, where the upload's bytes told it.
+    sa.Column("duration_ms", sa.BigInteger),
+    sa.Column("channels", sa.Integer),
 )
 
 intents = sa.Table(
@@ -122,6 +141,7 @@ intents = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("transcript_id", sa.Text),
+    *_attribution_columns(),
 )
 _open = intents.c.outcome == sa.literal_column("'open'")
 sa.Index(
@@ -153,6 +173,7 @@ transcripts = sa.Table(
     sa.Column("deleted_at", UtcDateTime),
     sa.Column("next_check_at", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False),
+    *_attribution_columns(),
     sa.UniqueConstraint("region", "id"),
     # One index for each way to list: an owner's, an owner's of one status, everybody's.
     sa.Index(None, "region", "owner", "created_at", "seq"),
@@ -191,8 +212,60 @@ usage = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     # The UTC day, YYYY-MM-DD: databases disagree on how to take it from a moment.
     sa.Column("day", sa.Text, nullable=False),
+    # Whether a completion ran at list price; unknown for rows of the first release.
+    sa.Column("global_region", sa.Boolean),
     sa.UniqueConstraint("service", "region", "source_id"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "team_id", "created_at", "id"),
     sa.Index(None, "key_hash", "created_at", "id"),
+)
+
+# A row for each tag of a usage row: databases disagree on how to look into JSON.
+usage_tags = sa.Table(
+    "usage_tags",
+    metadata,
+    sa.Column("usage_id", sa.BigInteger, sa.ForeignKey("usage.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Index(None, "tag"),
+)
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    # The id of the job's intent, or of the completion.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("micros", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+    *_attribution_columns(),
+)
+
+price_books = sa.Table(
+    "price_books",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("body", _JSON, nullable=False),
+)
+
+# What is to be told by webhook, written with the charge that caused it: told at least once, made once.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column("event", sa.Text, nullable=False),
+    # `gateway`, `team:<id>` or `key:<hash>`.
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("body", _JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("next_attempt_at", UtcDateTime, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
 )

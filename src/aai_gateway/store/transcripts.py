@@ -50,6 +50,8 @@ class Transcript:
     deleted_at: datetime | None = None
     next_check_at: datetime | None = None
     attempts: int = 0
+    tags: tuple[str, ...] = ()
+    end_user: str | None = None
     seq: int | None = None
 
 
@@ -82,6 +84,8 @@ async def record(connection: AsyncConnection, transcript: Transcript) -> bool:
         "deleted_at": transcript.deleted_at,
         "next_check_at": transcript.next_check_at,
         "attempts": transcript.attempts,
+        "tags": list(transcript.tags),
+        "end_user": transcript.end_user,
     }
     return await insert_new(connection, transcripts, values)
 
@@ -252,4 +256,4 @@ async def _change(
 
 
 def _transcript_of(row: sa.RowMapping) -> Transcript:
-    return Transcript(**{**row, "region": Region(row["region"])})
+    return Transcript(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
-from aai_gateway.store._budgets import charge
+from aai_gateway.store import notices
+from aai_gateway.store._budgets import accounts, save
 from aai_gateway.store.dialect import insert_new
-from aai_gateway.store.schema import teams, usage, virtual_keys
+from aai_gateway.store.schema import usage, usage_tags
 
 Group = Literal["team_id", "key_hash", "service", "region", "model", "day"]
 
@@ -26,7 +27,9 @@ class UsageRow:
     """What one job cost. `source_id` is the transcript's id, or the completion's, unique in its region.
 
     `items` are line items as JSON takes them, prices as decimal text. `priced_as` names the model whose price
-    stood in for an unknown one. A failed job has status "error" and costs 0. `id` is given by the store.
+    stood in for an unknown one. A failed job has status "error" and costs 0; a completion whose answer never
+    came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says that
+    a completion ran at list price. `id` is given by the store.
     """
 
     service: Literal["speech", "chat"]
@@ -39,7 +42,7 @@ class UsageRow:
     key_hash: str | None = None
     model: str | None = None
     priced_as: str | None = None
-    status: Literal["completed", "error"] = "completed"
+    status: Literal["completed", "error", "unknown"] = "completed"
     audio_seconds: int = 0
     channels: int = 1
     prompt_tokens: int = 0
@@ -47,6 +50,7 @@ class UsageRow:
     tags: tuple[str, ...] = ()
     end_user: str | None = None
     created_at: datetime = field(default_factory=utc_now)
+    global_region: bool | None = None
     id: int | None = None
 
 
@@ -63,20 +67,44 @@ class SummaryRow:
 
 
 async def record(connection: AsyncConnection, row: UsageRow) -> bool:
-    """Book a row and charge it to its key's and team's budgets. Needs `Store.write`.
+    """Book a row and charge it to the budgets of its key, its team and the gateway. Needs `Store.write`.
 
-    False, and nothing is charged, when the same service, region and source_id is booked already. A budget
-    whose period has ended by `created_at` begins its next one.
+    False, and nothing is charged, when the same service, region and source_id is booked already; but a row of
+    status "unknown" gives way to one that knows. A budget whose period has ended by `created_at` begins its
+    next one. The charge that spends a soft budget leaves a notice, once in each period.
     """
-    if not await insert_new(connection, usage, _values(row)):
+    if not await insert_new(connection, usage, _values(row)) and not await _replace_unknown(connection, row):
         return False
-    # Always the key before the team: on Postgres two charges in opposite order would wait for each other.
-    if row.key_hash is not None:
-        is_key = virtual_keys.c.hash == row.key_hash
-        await charge(connection, virtual_keys, is_key, row.micros, row.created_at)
-    if row.team_id is not None:
-        await charge(connection, teams, teams.c.id == row.team_id, row.micros, row.created_at)
+    for tag in dict.fromkeys(row.tags):
+        await connection.execute(sa.insert(usage_tags).values(usage_id=_id_of(row), tag=tag))
+    async for account in accounts(connection, row.key_hash, row.team_id, row.created_at):
+        budget = replace(account.budget, spent_micros=account.budget.spent_micros + row.micros)
+        if budget.is_past_soft and not budget.warned:
+            budget = replace(budget, warned=True)
+            await notices.add_soft_budget(connection, account.scope, account.name, budget, row.created_at)
+        await save(connection, account, budget, charged_micros=row.micros)
     return True
+
+
+async def _replace_unknown(connection: AsyncConnection, row: UsageRow) -> bool:
+    """Write over a row that was booked at nothing because nobody knew how it ended."""
+    if row.status == "unknown":
+        return False
+    is_it = sa.and_(_is_source(row), _c.status == "unknown")
+    await connection.execute(
+        sa.delete(usage_tags).where(usage_tags.c.usage_id.in_(sa.select(_c.id).where(is_it)))
+    )
+    changed = await connection.execute(sa.update(usage).where(is_it).values(_values(row)))
+    return changed.rowcount == 1
+
+
+def _is_source(row: UsageRow) -> sa.ColumnElement[bool]:
+    source = (_c.service == row.service, _c.region == row.region.value, _c.source_id == row.source_id)
+    return sa.and_(*source)
+
+
+def _id_of(row: UsageRow) -> sa.ScalarSelect[int]:
+    return sa.select(_c.id).where(_is_source(row)).scalar_subquery()
 
 
 async def list_rows(
@@ -171,6 +199,7 @@ def _values(row: UsageRow) -> dict[str, Any]:
         "tags": list(row.tags),
         "end_user": row.end_user,
         "created_at": row.created_at,
+        "global_region": row.global_region,
         "day": f"{row.created_at.astimezone(timezone.utc):%Y-%m-%d}",
     }
 

@@ -1,0 +1,127 @@
+"""Holds: money set aside for a job before it is forwarded, so that nothing slips through at once.
+
+A hold's id is its intent's, or its completion's. It ends with the job's charge, with its refusal, or when it
+expires: `expires_at` is for jobs whose process died, and lies beyond any job's usual life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aai_gateway.core.budgets import dollars, require_left, utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.store._budgets import accounts, save
+from aai_gateway.store.schema import holds
+
+_c = holds.c
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Micro-dollars set aside for one job or completion, and for whom."""
+
+    id: str
+    service: Literal["speech", "chat"]
+    region: Region
+    owner: str
+    micros: int
+    expires_at: datetime
+    team_id: str | None = None
+    key_hash: str | None = None
+    model: str | None = None
+    tags: tuple[str, ...] = ()
+    end_user: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a budgeted caller still has after a hold: micro-dollars of the tightest budget (None: no limit).
+
+    `warnings` has a sentence for each soft budget that is spent.
+    """
+
+    left_micros: int | None
+    warnings: tuple[str, ...] = ()
+
+
+async def place(connection: AsyncConnection, hold: Hold) -> Room:
+    """Set money aside in every budget of the job, or in none. Needs `Store.write`.
+
+    Raises BudgetExceeded when one has less left than the hold. A second hold with the same id replaces the
+    first.
+    """
+    await release(connection, hold.id, hold.created_at)
+    left: list[int] = []
+    warnings: list[str] = []
+    async for account in accounts(connection, hold.key_hash, hold.team_id, hold.created_at):
+        require_left(account.name, account.budget, hold.created_at, hold.micros)
+        budget = replace(account.budget, held_micros=account.budget.held_micros + hold.micros)
+        await save(connection, account, budget)
+        if budget.left_micros is not None:
+            left.append(budget.left_micros)
+        if budget.is_past_soft and budget.soft_micros is not None:
+            spent, soft = dollars(budget.spent_micros), dollars(budget.soft_micros)
+            warnings.append(f"{account.name} has spent {spent}, past its soft budget of {soft}.")
+    await connection.execute(
+        sa.insert(holds).values(
+            id=hold.id,
+            service=hold.service,
+            region=hold.region.value,
+            owner=hold.owner,
+            team_id=hold.team_id,
+            key_hash=hold.key_hash,
+            model=hold.model,
+            micros=hold.micros,
+            created_at=hold.created_at,
+            expires_at=hold.expires_at,
+            tags=list(hold.tags),
+            end_user=hold.end_user,
+        )
+    )
+    return Room(min(left, default=None), tuple(warnings))
+
+
+async def release(connection: AsyncConnection, hold_id: str, now: datetime) -> Hold | None:
+    """Give back what is held under an id, and return it; None when nothing is. Needs `Store.write`."""
+    found = await get(connection, hold_id)
+    if found is None:
+        return None
+    # Who deletes the row gives its money back: of two at once only one does.
+    deleted = await connection.execute(sa.delete(holds).where(_c.id == hold_id))
+    if deleted.rowcount != 1:
+        return None
+    async for account in accounts(connection, found.key_hash, found.team_id, now):
+        held = account.budget.held_micros - found.micros
+        await save(connection, account, replace(account.budget, held_micros=held))
+    return found
+
+
+async def get(connection: AsyncConnection, hold_id: str) -> Hold | None:
+    """The hold with this id."""
+    row = (await connection.execute(sa.select(holds).where(_c.id == hold_id))).mappings().first()
+    return None if row is None else _hold_of(row)
+
+
+async def expired(connection: AsyncConnection, now: datetime, limit: int) -> list[Hold]:
+    """Holds whose time is over, oldest first."""
+    query = sa.select(holds).where(_c.expires_at <= now).order_by(_c.expires_at, _c.id).limit(limit)
+    return [_hold_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_all(connection: AsyncConnection, team_id: str | None = None) -> Sequence[Hold]:
+    """Every hold, or a team's, oldest first."""
+    query = sa.select(holds).order_by(_c.created_at, _c.id)
+    if team_id is not None:
+        query = query.where(_c.team_id == team_id)
+    return [_hold_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _hold_of(row: sa.RowMapping) -> Hold:
+    return Hold(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})

@@ -1,0 +1,149 @@
+"""Money set aside, given back and charged: in every budget of a job, or in none."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from aai_gateway.core.budgets import Budget
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Team, VirtualKey
+from aai_gateway.errors import BudgetExceeded
+from aai_gateway.store import Store, holds, keys, teams, usage
+from aai_gateway.store.holds import Hold
+from aai_gateway.store.schema import gateway_budget, notices
+from aai_gateway.store.usage import UsageRow
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+
+
+def hold(number: int = 1, micros: int = 100, **values: Any) -> Hold:
+    return Hold(
+        **{
+            "id": f"hold-{number}",
+            "service": "speech",
+            "region": Region.US,
+            "owner": "team:t",
+            "team_id": "t",
+            "key_hash": "k",
+            "micros": micros,
+            "created_at": NOW,
+            "expires_at": NOW + timedelta(days=1),
+            **values,
+        }
+    )
+
+
+async def make(store: Store, team: Budget | None = None, key: Budget | None = None) -> None:
+    async with store.write() as connection:
+        await teams.create(connection, Team(id="t", alias="newsroom", budget=team or Budget()))
+        blank = VirtualKey(hash="k", masked="sk-...1234", team_id="t", budget=key or Budget())
+        await keys.create(connection, blank)
+
+
+async def budgets(store: Store) -> dict[str, tuple[int, int]]:
+    """What is spent and held of the team, the key and the gateway."""
+    async with store.read() as connection:
+        team = await teams.by_id(connection, "t")
+        key = await keys.by_hash(connection, "k")
+        found = await connection.execute(
+            sa.select(gateway_budget.c.spent_micros, gateway_budget.c.held_micros)
+        )
+    assert team is not None and key is not None
+    return {
+        "team": (team.budget.spent_micros, team.budget.held_micros),
+        "key": (key.budget.spent_micros, key.budget.held_micros),
+        "gateway": tuple(found.one()),
+    }
+
+
+async def test_a_hold_is_set_aside_everywhere_and_given_back_once(store: Store) -> None:
+    await make(store, team=Budget(max_micros=1000), key=Budget(max_micros=250))
+    async with store.write() as connection:
+        room = await holds.place(connection, hold(tags=("a", "b"), end_user="ann"))
+    assert 150 == room.left_micros
+    assert {"team": (0, 100), "key": (0, 100), "gateway": (0, 100)} == await budgets(store)
+    async with store.write() as connection:
+        assert hold(tags=("a", "b"), end_user="ann") == await holds.release(connection, "hold-1", NOW)
+        assert await holds.release(connection, "hold-1", NOW) is None
+    assert {"team": (0, 0), "key": (0, 0), "gateway": (0, 0)} == await budgets(store)
+
+
+async def test_a_hold_that_does_not_fit_one_budget_is_in_none(store: Store) -> None:
+    await make(store, team=Budget(max_micros=99), key=Budget(max_micros=1000))
+    with pytest.raises(BudgetExceeded, match="Team newsroom has spent"):
+        async with store.write() as connection:
+            await holds.place(connection, hold())
+    assert {"team": (0, 0), "key": (0, 0), "gateway": (0, 0)} == await budgets(store)
+
+
+async def test_nothing_is_let_in_once_everything_is_held_even_at_no_cost(store: Store) -> None:
+    await make(store, team=Budget(max_micros=100))
+    async with store.write() as connection:
+        assert 0 == (await holds.place(connection, hold())).left_micros
+    with pytest.raises(BudgetExceeded):
+        async with store.write() as connection:
+            await holds.place(connection, hold(2, micros=0))
+
+
+async def test_a_second_hold_of_the_same_id_replaces_the_first(store: Store) -> None:
+    await make(store, team=Budget(max_micros=150))
+    async with store.write() as connection:
+        await holds.place(connection, hold())
+        assert 30 == (await holds.place(connection, hold(micros=120))).left_micros
+    assert (0, 120) == (await budgets(store))["team"]
+
+
+async def test_holds_sent_at_once_never_exceed_the_budget(store: Store) -> None:
+    await make(store, team=Budget(max_micros=1000))
+
+    async def one(number: int) -> bool:
+        try:
+            async with store.write() as connection:
+                await holds.place(connection, hold(number))
+        except BudgetExceeded:
+            return False
+        return True
+
+    outcomes = await asyncio.gather(*(one(number) for number in range(200)))
+
+    assert (10, 190) == (outcomes.count(True), outcomes.count(False))
+    assert (0, 1000) == (await budgets(store))["team"]
+
+
+async def test_expired_holds_are_listed_oldest_first(store: Store) -> None:
+    await make(store)
+    async with store.write() as connection:
+        for number in (1, 2, 3):
+            await holds.place(connection, hold(number, expires_at=NOW + timedelta(seconds=4 - number)))
+        late = await holds.expired(connection, NOW + timedelta(seconds=2), 10)
+    assert ["hold-3", "hold-2"] == [one.id for one in late]
+
+
+async def test_the_soft_budget_leaves_one_notice_in_each_period(store: Store) -> None:
+    start = NOW + timedelta(seconds=1)
+    await make(store, team=Budget(max_micros=1000, soft_micros=150, duration="1d", resets_at=start))
+
+    async def charge(number: int, at: datetime) -> None:
+        row = UsageRow("speech", f"t{number}", Region.US, "team:t", 100, team_id="t", created_at=at)
+        async with store.write() as connection:
+            assert await usage.record(connection, row)
+
+    await charge(1, NOW)
+    await charge(2, NOW)
+    await charge(3, NOW)
+    await charge(4, start)
+    await charge(5, start)
+    async with store.read() as connection:
+        found = (await connection.execute(sa.select(notices).order_by(notices.c.id))).mappings().all()
+    assert [("team:t", NOW, 200), ("team:t", start, 200)] == [
+        (row["scope"], row["created_at"], row["body"]["spent_micros"]) for row in found
+    ]
+    async with store.write() as connection:
+        room = await holds.place(connection, hold(created_at=start))
+    assert 700 == room.left_micros
+    assert ("Team newsroom has spent $0.000200, past its soft budget of $0.000150.",) == room.warnings
