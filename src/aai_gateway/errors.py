@@ -94,9 +94,16 @@ class BudgetExceeded(Refused):
 
 
 class UpstreamFailed(Refused):
-    """AssemblyAI cannot be reached (502), the region has no key (503), or the answer is too slow (504)."""
+    """AssemblyAI cannot be reached (502), the region has no key (503), or the answer is too slow (504).
+
+    `sent` says whether the request may have arrived: without it, nothing has happened at AssemblyAI.
+    """
 
     status = 502
+
+    def __init__(self, text: str, *, status: int | None = None, sent: bool = True) -> None:
+        super().__init__(text, status=status)
+        self.sent = sent
 
 
 class StoreError(GatewayError):

@@ -7,6 +7,7 @@ use. `docs/settings.md` lists them all; a test holds the two together.
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,26 @@ class Settings(BaseSettings):
     )
     store_url: str | None = Field(
         None, description="SQLAlchemy URL of the store; a SQLite file in the data directory by default."
+    )
+    max_budget: Decimal | None = Field(
+        None, ge=0, description="USD that all teams together may spend in a `budget_duration`."
+    )
+    soft_budget: Decimal | None = Field(None, ge=0, description="USD of it after which a warning is given.")
+    budget_duration: str | None = Field(None, description="The gateway budget's period, such as 30d or 1mo.")
+    budget_webhook: HttpUrl | None = Field(
+        None, description="Where a spent soft budget is told, in the shape of LiteLLM's webhook alerts."
+    )
+    assumed_audio_seconds: int = Field(
+        900, gt=0, description="Seconds that audio of unknown length is taken to have when its cost is held."
+    )
+    hold_expiry: Seconds = Field(86_400.0, description="Seconds after which a speech job's hold is given up.")
+    chat_hold_expiry: Seconds = Field(
+        900.0, description="Seconds after which a completion that was never answered is on record as unknown."
+    )
+    recover_after: Annotated[float, Field(ge=1)] = Field(
+        120.0,
+        description="Seconds after which a submission without an answer is looked for at AssemblyAI; "
+        "it is given up before.",
     )
     settle_interval: Seconds = Field(5.0, description="Seconds between two rounds of settling.")
     settle_after: Seconds = Field(

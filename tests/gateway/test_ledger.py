@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from opened_gateway import KEY, TEAM, opened_gateway
 
+from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import Region
@@ -155,7 +156,7 @@ async def test_a_completion_is_booked_by_its_call_id(gateway: Gateway):
             model="claude-sonnet-4-6",
             tokens=TokenUsage(prompt=1000, completion=100),
             global_region=False,
-            tags=("a",),
+            attribution=Attribution(("a",)),
         )
     [booked] = await rows(gateway)
     assert (cost.micros, "call-1", Region.EU) == (booked.micros, booked.source_id, booked.region)

@@ -15,6 +15,8 @@ from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.passthrough import SpeechRoutes
+from aai_gateway.gateway.prices import Prices
+from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
@@ -39,7 +41,7 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
     configured = Settings(**given)
     store = await Store.open(configured.resolved_store_url)
     upstream = Upstream(configured)
-    prices = load_price_book()
+    prices = Prices(load_price_book())
     try:
         async with store.write() as connection:
             await teams.create(connection, Team(id=TEAM, alias=TEAM))
@@ -51,7 +53,8 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
             identity=Identity(store, lambda key: key == MASTER),
             upstream=upstream,
             prices=prices,
-            ledger=Ledger(store, upstream, prices),
+            ledger=Ledger(configured, store, upstream, prices),
+            submissions=Submissions(configured, store, upstream, prices),
         )
     finally:
         await upstream.close()

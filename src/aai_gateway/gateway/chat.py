@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import PriceBook, chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
@@ -113,7 +114,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         gateway = await self._ready()
         caller = await self._caller(gateway, user_api_key_dict.api_key)
         offered = {
-            region: frozenset(model.id for model in chat_models(gateway.prices, region, utc_now()))
+            region: frozenset(model.id for model in chat_models(gateway.prices.current, region, utc_now()))
             for region in Region
         }
         return [name for name in model_names if _may_see(caller, name, offered)]
@@ -172,7 +173,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
 
     async def _book(self, call: ChatCall, response: Any) -> None:
         gateway = await self._ready()
-        answering = _answering_model(call, response, gateway.prices)
+        answering = _answering_model(call, response, gateway.prices.current)
         await gateway.ledger.book_chat(
             call.caller,
             call.region,
@@ -180,6 +181,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             model=answering,
             tokens=token_usage_from(_usage(response)),
             global_region=call.is_global_for(answering),
+            attribution=Attribution(),
         )
 
     async def _caller(self, gateway: Gateway, key_hash: str | None) -> Caller:

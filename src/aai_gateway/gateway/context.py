@@ -7,12 +7,13 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
-from aai_gateway.core.prices import PriceBook
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
+from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
+from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
@@ -29,8 +30,9 @@ class Gateway:
     store: Store
     identity: Identity
     upstream: Upstream
-    prices: PriceBook
+    prices: Prices
     ledger: Ledger
+    submissions: Submissions
 
 
 class Runtime:
@@ -55,7 +57,7 @@ class Runtime:
         return self._gateway
 
     async def _open(self) -> Gateway:
-        prices = load_price_book()
+        prices = Prices(load_price_book())
         store = await Store.open(self._settings.resolved_store_url)
         upstream = Upstream(self._settings)
         return Gateway(
@@ -64,7 +66,8 @@ class Runtime:
             identity=Identity(store, litellm_host.is_master_key),
             upstream=upstream,
             prices=prices,
-            ledger=Ledger(store, upstream, prices),
+            ledger=Ledger(self._settings, store, upstream, prices),
+            submissions=Submissions(self._settings, store, upstream, prices),
         )
 
     async def _run(self) -> None:
@@ -89,5 +92,6 @@ class Runtime:
         """Close the store and the connections."""
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
+            await gateway.submissions.drain()
             await gateway.upstream.close()
             await gateway.store.close()

@@ -14,7 +14,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_usable
 from aai_gateway.errors import Unauthenticated
-from aai_gateway.store import Store, keys, transcripts
+from aai_gateway.store import Store, keys, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
 
 T = TypeVar("T")
@@ -78,6 +78,16 @@ class Identity:
         return await self._cache.get(
             ("transcript", region, transcript_id), lambda: self._read_transcript(region, transcript_id)
         )
+
+    async def cost(self, region: Region, transcript_id: str) -> int | None:
+        """What a settled job cost, in micro-dollars; None when it is not in the ledger."""
+        return await self._cache.get(
+            ("cost", region, transcript_id), lambda: self._read_cost(region, transcript_id)
+        )
+
+    async def _read_cost(self, region: Region, transcript_id: str) -> int | None:
+        async with self._store.read() as connection:
+            return await usage.micros_of(connection, "speech", region, transcript_id)
 
     async def _read_key(self, key_hash: str) -> Any:
         async with self._store.read() as connection:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import dollars, utc_now
 from aai_gateway.core.prices import Cost, PriceBook, TokenUsage, price_chat, price_speech, speech_job_from
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.errors import NotFound, PriceError, UpstreamFailed
+from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
-from aai_gateway.store import Store, transcripts, usage
+from aai_gateway.settings import Settings
+from aai_gateway.store import Store, holds, transcripts, usage
+from aai_gateway.store.holds import Hold, Room
 from aai_gateway.store.transcripts import Transcript
 
 log = logging.getLogger("aai_gateway")
@@ -23,6 +27,9 @@ log = logging.getLogger("aai_gateway")
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 """Waits of the settler between two looks at a job, growing from the first to the longest."""
+
+EXPIRED_AT_ONCE = 200
+"""Expired holds that one round ends."""
 
 
 def back_off(attempts: int, factor: float) -> timedelta:
@@ -33,30 +40,32 @@ def back_off(attempts: int, factor: float) -> timedelta:
 class Ledger:
     """Books what transcripts and completions cost."""
 
-    def __init__(self, store: Store, upstream: Upstream, prices: PriceBook) -> None:
+    def __init__(self, settings: Settings, store: Store, upstream: Upstream, prices: Prices) -> None:
+        self._settings = settings
         self._store = store
         self._upstream = upstream
         self._prices = prices
 
-    async def settle_body(self, row: Transcript, body: bytes) -> bool:
-        """Settle `row` if this transcript body says that the job has ended; whether it is settled now."""
+    async def settle_body(self, row: Transcript, body: bytes) -> Cost | None:
+        """Settle `row` if this transcript body says that the job has ended; its cost, else None."""
         try:
             transcript = orjson.loads(body)
         except ValueError:
-            return False
+            return None
         if not isinstance(transcript, dict) or transcript.get("id") != row.id:
-            return False
+            return None
         if transcript.get("status") not in ("completed", "error"):
-            return False
-        await self.settle(row, transcript)
-        return True
+            return None
+        return await self.settle(row, transcript)
 
-    async def settle(self, row: Transcript, transcript: Mapping[str, Any]) -> None:
-        """Book an ended job: one usage row, the charge to team and key, and the settled mark, at once."""
-        cost, seconds, channels = self._price(row, transcript)
+    async def settle(self, row: Transcript, transcript: Mapping[str, Any]) -> Cost:
+        """Book an ended job and return its cost: one usage row, the charge, the hold's end, at once."""
         now = utc_now()
         error = transcript.get("error")
         async with self._store.write() as connection:
+            cost, seconds, channels = _priced(await self._prices.book(connection), row, transcript)
+            if row.intent_id is not None:
+                await holds.release(connection, row.intent_id, now)
             booked = await usage.record(
                 connection,
                 usage.UsageRow(
@@ -73,6 +82,8 @@ class Ledger:
                     items=_items(cost),
                     audio_seconds=seconds,
                     channels=channels,
+                    tags=row.tags,
+                    end_user=row.end_user,
                     created_at=now,
                 ),
             )
@@ -87,6 +98,7 @@ class Ledger:
             await transcripts.mark_settled(connection, row.region, row.id, now)
         if booked:
             log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(cost.micros))
+        return cost
 
     async def settle_now(self, row: Transcript) -> bool:
         """Ask AssemblyAI how a job stands and settle it if it has ended; whether it is settled.
@@ -103,10 +115,50 @@ class Ledger:
                 return True
             if response.status != 200:
                 raise UpstreamFailed(f"AssemblyAI answered {response.status}.", status=502)
-        if await self.settle_body(row, body):
+        if await self.settle_body(row, body) is not None:
             return True
         await self._note_status(row, body)
         return False
+
+    async def hold_chat(
+        self,
+        caller: Caller,
+        region: Region,
+        *,
+        completion_id: str,
+        model: str,
+        tokens: TokenUsage,
+        global_region: bool,
+        attribution: Attribution,
+    ) -> tuple[Hold, Room]:
+        """Set aside what a completion of so many tokens would cost. Raises BudgetExceeded.
+
+        A second hold for the same completion, such as a second attempt's, replaces the first.
+        """
+        now = utc_now()
+        async with self._store.write() as connection:
+            book = await self._prices.book(connection)
+            cost = price_chat(book, region, model, tokens, global_region=global_region, at=now)
+            hold = Hold(
+                id=completion_id,
+                service="chat",
+                region=region,
+                owner=caller.owner,
+                team_id=caller.team_id,
+                key_hash=caller.key_hash,
+                model=model,
+                micros=cost.micros,
+                tags=attribution.tags,
+                end_user=attribution.end_user,
+                created_at=now,
+                expires_at=now + timedelta(seconds=self._settings.chat_hold_expiry),
+            )
+            return hold, await holds.place(connection, hold)
+
+    async def release_chat(self, completion_id: str) -> None:
+        """Give back what was held for a completion that AssemblyAI turned away."""
+        async with self._store.write() as connection:
+            await holds.release(connection, completion_id, utc_now())
 
     async def book_chat(
         self,
@@ -117,13 +169,20 @@ class Ledger:
         model: str,
         tokens: TokenUsage,
         global_region: bool,
-        tags: tuple[str, ...] = (),
-        end_user: str | None = None,
+        attribution: Attribution,
     ) -> Cost:
-        """Book a completion by its LiteLLM call id; a second booking changes nothing."""
+        """Book a completion by its id, at the prices of its beginning; a second booking changes nothing."""
         now = utc_now()
-        cost = price_chat(self._prices, region, model, tokens, global_region=global_region, at=now)
         async with self._store.write() as connection:
+            held = await holds.release(connection, completion_id, now)
+            cost = price_chat(
+                await self._prices.book(connection),
+                region,
+                model,
+                tokens,
+                global_region=global_region,
+                at=now if held is None else held.created_at,
+            )
             await usage.record(
                 connection,
                 usage.UsageRow(
@@ -139,24 +198,37 @@ class Ledger:
                     items=_items(cost),
                     prompt_tokens=tokens.prompt,
                     completion_tokens=tokens.completion,
-                    tags=tags,
-                    end_user=end_user,
+                    tags=attribution.tags,
+                    end_user=attribution.end_user,
+                    global_region=global_region,
                     created_at=now,
                 ),
             )
         return cost
 
-    def _price(self, row: Transcript, transcript: Mapping[str, Any]) -> tuple[Cost, int, int]:
-        try:
-            job = speech_job_from(transcript, row.requested, at=row.created_at)
-        except PriceError as error:
-            # Completed without a length: booked at nothing and flagged, so that it is seen and not retried.
-            log.error("transcript %s cannot be priced: %s", row.id, error)
-            return Cost(items=(), model="unknown", priced_as="unpriced"), 0, 1
-        cost = price_speech(self._prices, job)
-        if cost.priced_as is not None:
-            log.warning("transcript %s used a model or add-on without a price: %s", row.id, cost.model)
-        return cost, job.seconds, job.channels
+    async def expire_holds(self) -> int:
+        """End the holds whose time is over, and say how many there were.
+
+        A completion whose answer never came is put on record as unknown, at nothing: it may have been
+        charged, but AssemblyAI keeps no list to ask. A speech job stays due without its hold.
+        """
+        now = utc_now()
+        async with self._store.read() as connection:
+            late = await holds.expired(connection, now, EXPIRED_AT_ONCE)
+        for hold in late:
+            async with self._store.write() as connection:
+                if await holds.release(connection, hold.id, now) is None:
+                    continue
+                if hold.service == "chat":
+                    await usage.record(connection, _unknown(hold, now))
+            log.warning(
+                "the hold of %s for %s %s of %s has expired",
+                dollars(hold.micros),
+                hold.service,
+                hold.id,
+                hold.owner,
+            )
+        return len(late)
 
     async def _settle_vanished(self, row: Transcript) -> None:
         """A job that AssemblyAI no longer knows was deleted elsewhere: what it cost can no longer be read."""
@@ -176,6 +248,48 @@ class Ledger:
                 throttled=transcript.get("throttled") is True,
             )
             await transcripts.postpone(connection, row.region, row.id, utc_now() + wait, row.attempts + 1)
+
+
+def _priced(book: PriceBook, row: Transcript, transcript: Mapping[str, Any]) -> tuple[Cost, int, int]:
+    """A job's cost, its seconds and its channels."""
+    try:
+        job = speech_job_from(transcript, row.requested, at=row.created_at)
+    except PriceError as error:
+        # Completed without a length: booked at nothing and flagged, so that it is seen and not retried.
+        log.error("transcript %s cannot be priced: %s", row.id, error)
+        return Cost(items=(), model="unknown", priced_as="unpriced"), 0, 1
+    cost = price_speech(book, job)
+    if cost.priced_as is not None:
+        log.warning("transcript %s used a model or add-on without a price: %s", row.id, cost.model)
+    return cost, job.seconds, job.channels
+
+
+def _unknown(hold: Hold, now: datetime) -> usage.UsageRow:
+    """The record of a completion whose answer never came, with what it could have cost at most."""
+    return usage.UsageRow(
+        service="chat",
+        source_id=hold.id,
+        region=hold.region,
+        owner=hold.owner,
+        team_id=hold.team_id,
+        key_hash=hold.key_hash,
+        model=hold.model,
+        status="unknown",
+        micros=0,
+        items=(
+            {
+                "name": "unknown_outcome",
+                "quantity": 1,
+                "unit": "completion",
+                "unit_price": "0",
+                "micros": 0,
+                "held_micros": hold.micros,
+            },
+        ),
+        tags=hold.tags,
+        end_user=hold.end_user,
+        created_at=now,
+    )
 
 
 def _items(cost: Cost) -> tuple[dict[str, Any], ...]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
 
+from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
@@ -23,13 +24,16 @@ from aai_gateway.core.tenancy import Caller, require_budget, require_owner
 from aai_gateway.errors import GatewayError, Refused, StoreError
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
+from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
 from aai_gateway.gateway.wire import (
     ClientGone,
+    Headers,
     Message,
     Receive,
     Scope,
     Send,
+    all_headers,
     body_chunks,
     header,
     read_body,
@@ -180,22 +184,17 @@ async def _submit(call: Call) -> None:
     require_budget(call.caller, utc_now())
     headers = call.headers()
     body = await read_body(call.receive, submission.BODY_LIMIT)
-    # The job costs money from the moment AssemblyAI has it: a client that leaves does not stop its record.
-    status, raw_headers, answer = await asyncio.shield(
-        asyncio.ensure_future(
-            submission.submit(
-                call.gateway.store,
-                call.gateway.upstream,
-                call.caller,
-                call.region,
-                headers=headers,
-                query=call.query,
-                body=body,
-                settle_after=call.gateway.settings.settle_after,
-            )
-        )
+    done = await call.gateway.submissions.submit(
+        call.caller,
+        call.region,
+        headers=headers,
+        query=call.query,
+        body=body,
+        attribution=attribution(call.caller, headers=all_headers(call.scope)),
     )
-    await respond(call.send, status, response_headers(raw_headers), without_identifiers(answer))
+    told = cost_headers(held_micros=done.held_micros if done.status == 200 else None, room=done.room)
+    answer = [*response_headers(done.raw_headers), *told]
+    await respond(call.send, done.status, answer, without_identifiers(done.body))
 
 
 async def _list(call: Call) -> None:
@@ -209,13 +208,17 @@ async def _list(call: Call) -> None:
 async def _get(call: Call) -> None:
     row = await _require_transcript(call)
 
-    async def settle(body: bytes) -> None:
-        if row is None or row.settled_at is not None or not _FINISHED.search(body):
-            return
+    async def settle(body: bytes) -> Headers:
+        if row is None or not _FINISHED.search(body):
+            return []
         try:
-            await call.gateway.ledger.settle_body(row, body)
+            if row.settled_at is not None:
+                return cost_headers(cost_micros=await call.gateway.identity.cost(row.region, row.id))
+            cost = await call.gateway.ledger.settle_body(row, body)
         except StoreError as error:
             log.error("transcript %s is left to the settler: %s", row.id, error)
+            return []
+        return cost_headers(cost_micros=cost.micros if cost is not None else None)
 
     await read_body(call.receive, SMALL_BODY_LIMIT)
     await _until_gone(call.receive, _forward(call, "GET", settle))
@@ -268,9 +271,12 @@ async def _require_transcript(call: Call) -> transcripts.Transcript | None:
 
 
 async def _forward(
-    call: Call, method: str, inspect: Callable[[bytes], Awaitable[None]] | None = None
+    call: Call, method: str, inspect: Callable[[bytes], Awaitable[Headers]] | None = None
 ) -> None:
-    """Send the request on and stream the answer back; `inspect` sees a body that is short enough."""
+    """Send the request on and stream the answer back.
+
+    `inspect` sees a body that is short enough, and gives headers to add.
+    """
     async with call.gateway.upstream.request(
         call.region, method, call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
@@ -281,15 +287,15 @@ async def _forward(
         if not response.content.at_eof():
             await _stream(call, response, head, IdentifierFilter())
             return
-        if response.status == 200:
-            await inspect(head)
-        await _reply(call, response, head)
+        told = await inspect(head) if response.status == 200 else []
+        await _reply(call, response, head, told)
 
 
-async def _reply(call: Call, response: aiohttp.ClientResponse, body: bytes) -> None:
-    await respond(
-        call.send, response.status, response_headers(response.raw_headers), without_identifiers(body)
-    )
+async def _reply(
+    call: Call, response: aiohttp.ClientResponse, body: bytes, told: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [*response_headers(response.raw_headers), *told]
+    await respond(call.send, response.status, headers, without_identifiers(body))
 
 
 async def _stream(

@@ -1,4 +1,4 @@
-"""Submitting a job: an intent before AssemblyAI hears of it, a transcript row before the client does.
+"""Submitting a job: intent and hold before AssemblyAI hears of it, a transcript row before the client does.
 
 Whatever dies in between, the store holds enough to find the job again: an accepted job is never free, and
 never nobody's.
@@ -6,64 +6,160 @@ never nobody's.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
+from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.estimates import Length, likely_speech_cost
 from aai_gateway.core.prices import billable_options
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url
-from aai_gateway.errors import InvalidRequest, Refused
+from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
+from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.wire import parse_json_object
-from aai_gateway.store import Store, intents, transcripts, uploads
+from aai_gateway.settings import Settings
+from aai_gateway.store import Store, holds, intents, transcripts, uploads
+from aai_gateway.store.holds import Hold, Room
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes that a submission, or AssemblyAI's answer to one, may have."""
 
 
-async def submit(
-    store: Store,
-    upstream: Upstream,
-    caller: Caller,
-    region: Region,
-    *,
-    headers: dict[str, str],
-    query: str,
-    body: bytes,
-    settle_after: float,
-) -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
-    """Forward one submission as it was sent; the status, headers and body of AssemblyAI's answer.
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """AssemblyAI's answer to a submission, what is held for the job (micro-dollars), and what is left."""
 
-    `settle_after` is the seconds until the settler looks at the job. Raises InvalidRequest for a body that
-    cannot be owned or priced, Refused for another team's upload, and UpstreamFailed.
-    """
-    request = parse_json_object(body)
-    audio_url = request.get("audio_url")
-    if not isinstance(audio_url, str) or not audio_url.strip():
-        raise InvalidRequest("audio_url is required and must be a string.")
-    await _require_audio(store, caller, region, audio_url)
-    intent = _intent(caller, region, audio_url, request)
-    async with store.write() as connection:
-        await intents.open(connection, intent)
-    headers["content-type"] = "application/json"
-    # Should no clear answer arrive, AssemblyAI may have the job all the same: the intent stays open, and the
-    # settler looks for it.
-    async with upstream.request(
-        region, "POST", "/v2/transcript", headers=headers, query=query, body=body
-    ) as response:
-        answer = await response.read()
+    status: int
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    held_micros: int
+    room: Room
+
+
+class Submissions:
+    """Submits jobs, each in a task of its own: a client that leaves does not stop the record of its job."""
+
+    def __init__(self, settings: Settings, store: Store, upstream: Upstream, prices: Prices) -> None:
+        self._settings = settings
+        self._store = store
+        self._upstream = upstream
+        self._prices = prices
+        self._under_way: set[asyncio.Task[Submitted]] = set()
+
+    async def submit(
+        self,
+        caller: Caller,
+        region: Region,
+        *,
+        headers: dict[str, str],
+        query: str,
+        body: bytes,
+        attribution: Attribution,
+    ) -> Submitted:
+        """Forward one submission as it was sent.
+
+        Raises InvalidRequest for a body that cannot be owned or priced, Refused for another team's upload,
+        BudgetExceeded when its likely cost is not left, and UpstreamFailed.
+        """
+        request = parse_json_object(body)
+        audio_url = request.get("audio_url")
+        if not isinstance(audio_url, str) or not audio_url.strip():
+            raise InvalidRequest("audio_url is required and must be a string.")
+        headers["content-type"] = "application/json"
+        intent = _intent(caller, region, audio_url, request, attribution)
+        # The job costs money from the moment AssemblyAI has it.
+        task = asyncio.ensure_future(self._submit(caller, intent, headers, query, body))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until no submission is under way; each ends by itself within its deadline."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _submit(
+        self, caller: Caller, intent: intents.Intent, headers: dict[str, str], query: str, body: bytes
+    ) -> Submitted:
+        length = await self._length(caller, intent)
+        hold, room = await self._hold(intent, length)
+        try:
+            # Given up before the settler looks for it: what it finds then is not under way any more.
+            async with self._upstream.request(
+                intent.region,
+                "POST",
+                "/v2/transcript",
+                headers=headers,
+                query=query,
+                body=body,
+                deadline=self._settings.recover_after * 0.75,
+            ) as response:
+                answer = await response.read()
+        except UpstreamFailed as error:
+            # Without a clear answer AssemblyAI may have the job: intent and hold stay, and the settler looks.
+            if not error.sent:
+                await self._refused(intent)
+            raise
         accepted = _accepted(response.status, answer)
-        async with store.write() as connection:
-            if accepted is None and response.status < 500:
-                await intents.close(connection, intent.id, "refused")
-            elif accepted is not None:
-                await record_accepted(connection, intent, accepted, settle_after)
-        return response.status, response.raw_headers, answer
+        if accepted is not None:
+            async with self._store.write() as connection:
+                await record_accepted(connection, intent, accepted, self._settings.settle_after)
+        elif response.status < 500:
+            await self._refused(intent)
+        return Submitted(response.status, response.raw_headers, answer, hold.micros, room)
+
+    async def _length(self, caller: Caller, intent: intents.Intent) -> Length:
+        """How long the audio is: known of an upload that went by, assumed of a public URL.
+
+        Raises Refused: an upload may be transcribed by its owner alone.
+        """
+        assumed = Length(self._settings.assumed_audio_seconds)
+        if not is_upload_url(intent.audio_url):
+            return assumed
+        async with self._store.read() as connection:
+            upload = await uploads.get(connection, intent.region, intent.audio_url)
+        if not caller.is_admin and (upload is None or upload.owner != caller.owner):
+            # The text that AssemblyAI gives for another project's upload.
+            raise Refused("Cannot access uploaded file", status=403)
+        if upload is None or upload.duration_ms is None:
+            return assumed
+        return Length(-(-upload.duration_ms // 1000), upload.channels)
+
+    async def _hold(self, intent: intents.Intent, length: Length) -> tuple[Hold, Room]:
+        """Intent and hold on disk, at once: from now on the job cannot be lost. Raises BudgetExceeded."""
+        async with self._store.write() as connection:
+            book = await self._prices.book(connection)
+            cost = likely_speech_cost(book, intent.requested, length, at=intent.created_at)
+            hold = Hold(
+                id=intent.id,
+                service="speech",
+                region=intent.region,
+                owner=intent.owner,
+                team_id=intent.team_id,
+                key_hash=intent.key_hash,
+                model=cost.model,
+                micros=cost.micros,
+                tags=intent.tags,
+                end_user=intent.end_user,
+                created_at=intent.created_at,
+                expires_at=intent.created_at + timedelta(seconds=self._settings.hold_expiry),
+            )
+            room = await holds.place(connection, hold)
+            await intents.open(connection, intent)
+        return hold, room
+
+    async def _refused(self, intent: intents.Intent) -> None:
+        async with self._store.write() as connection:
+            await intents.close(connection, intent.id, "refused")
+            await holds.release(connection, intent.id, utc_now())
 
 
 async def record_accepted(
@@ -87,22 +183,15 @@ async def record_accepted(
             throttled=accepted.get("throttled") is True,
             created_at=intent.created_at,
             next_check_at=now + timedelta(seconds=settle_after),
+            tags=intent.tags,
+            end_user=intent.end_user,
         ),
     )
 
 
-async def _require_audio(store: Store, caller: Caller, region: Region, audio_url: str) -> None:
-    """An upload may be transcribed by its owner, a public URL by anyone."""
-    if not is_upload_url(audio_url) or caller.is_admin:
-        return
-    async with store.read() as connection:
-        owner = await uploads.owner_of(connection, region, audio_url)
-    if owner != caller.owner:
-        # The text that AssemblyAI gives for another project's upload.
-        raise Refused("Cannot access uploaded file", status=403)
-
-
-def _intent(caller: Caller, region: Region, audio_url: str, request: Mapping[str, Any]) -> intents.Intent:
+def _intent(
+    caller: Caller, region: Region, audio_url: str, request: Mapping[str, Any], attribution: Attribution
+) -> intents.Intent:
     return intents.Intent(
         id=uuid.uuid4().hex,
         region=region,
@@ -111,6 +200,8 @@ def _intent(caller: Caller, region: Region, audio_url: str, request: Mapping[str
         key_hash=caller.key_hash,
         audio_url=audio_url,
         requested=billable_options(request),
+        tags=attribution.tags,
+        end_user=attribution.end_user,
         created_at=utc_now(),
     )
 

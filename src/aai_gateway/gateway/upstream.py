@@ -26,9 +26,7 @@ class Upstream:
         self._bases = {region: settings.speech_url(region) for region in Region}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
-            ),
+            timeout=self._timeout(),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -39,7 +37,9 @@ class Upstream:
         key = self._settings.account_key(region)
         if key is None:
             raise UpstreamFailed(
-                f"This gateway has no AssemblyAI key for the {region.value.upper()} region.", status=503
+                f"This gateway has no AssemblyAI key for the {region.value.upper()} region.",
+                status=503,
+                sent=False,
             )
         return key
 
@@ -57,16 +57,27 @@ class Upstream:
         headers: Mapping[str, str],
         query: str = "",
         body: bytes | AsyncIterator[bytes] | None = None,
+        deadline: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request; the query string goes out as given. Raises UpstreamFailed (502, 504)."""
+        """One request; the query string goes out as given. Raises UpstreamFailed (502, 504).
+
+        `deadline` is the seconds that everything may take, the reading of the answer included.
+        """
         url = URL(f"{self._bases[region]}{path}{'?' + query if query else ''}", encoded=True)
         try:
             async with self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=self._timeout(deadline),
             ) as response:
                 yield response
         except ClientGone:
             raise
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            raise UpstreamFailed("AssemblyAI could not be reached.", status=502, sent=False) from None
         except (aiohttp.ServerTimeoutError, asyncio.TimeoutError):
             raise UpstreamFailed("AssemblyAI took too long to answer.", status=504) from None
         except aiohttp.ClientError as error:
@@ -74,6 +85,13 @@ class Upstream:
             if isinstance(error.__cause__, ClientGone):
                 raise error.__cause__ from None
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502) from None
+
+    def _timeout(self, deadline: float | None = None) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=deadline,
+            sock_connect=self._settings.connect_timeout,
+            sock_read=self._settings.read_timeout,
+        )
 
     async def close(self) -> None:
         """Close the pooled connections."""

@@ -42,6 +42,15 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def all_headers(scope: Scope) -> dict[str, str]:
+    """The request's headers by lower-case name; of a repeated one, all values separated by commas."""
+    found: dict[str, str] = {}
+    for key, value in scope["headers"]:
+        name, text = key.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
+
+
 def request_headers(scope: Scope, account_key: str) -> dict[str, str]:
     """Headers for AssemblyAI: the raw account key, and of the client's own the few that matter."""
     passed = {k.decode(): v.decode("latin-1") for k, v in scope["headers"] if k in PASSED_UP}

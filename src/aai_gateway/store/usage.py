@@ -28,8 +28,8 @@ class UsageRow:
 
     `items` are line items as JSON takes them, prices as decimal text. `priced_as` names the model whose price
     stood in for an unknown one. A failed job has status "error" and costs 0; a completion whose answer never
-    came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says that
-    a completion ran at list price. `id` is given by the store.
+    came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says
+    that a completion ran at list price. `id` is given by the store.
     """
 
     service: Literal["speech", "chat"]
@@ -105,6 +105,13 @@ def _is_source(row: UsageRow) -> sa.ColumnElement[bool]:
 
 def _id_of(row: UsageRow) -> sa.ScalarSelect[int]:
     return sa.select(_c.id).where(_is_source(row)).scalar_subquery()
+
+
+async def micros_of(connection: AsyncConnection, service: str, region: Region, source_id: str) -> int | None:
+    """What one job cost; None when it is not booked."""
+    is_it = (_c.service == service, _c.region == region.value, _c.source_id == source_id)
+    found: int | None = await connection.scalar(sa.select(_c.micros).where(*is_it))
+    return found
 
 
 async def list_rows(
