@@ -15,6 +15,7 @@ from aiohttp import web
 
 from aai_gateway.emulator.chat_api import CHAT_STATE, chat_app
 from aai_gateway.emulator.invoice import Invoice
+from aai_gateway.emulator.price_changes import Prices
 
 KEY = "emulator-account-key"
 CLAUDE = "claude-sonnet-4-6"
@@ -39,7 +40,7 @@ class Gateway:
     def __init__(self, region: str, **options) -> None:
         self.region = region
         self.invoice = Invoice()
-        self.app = chat_app(region, KEY, {"t1": TALK}.get, self.invoice, **options)
+        self.app = chat_app(region, KEY, {"t1": TALK}.get, self.invoice, Prices(), **options)
         self._runner = web.AppRunner(self.app)
         self._clients = contextlib.AsyncExitStack()
 

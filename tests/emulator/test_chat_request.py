@@ -10,8 +10,10 @@ from aai_gateway.emulator.chat_request import (
     read_chat,
     with_transcript,
 )
+from aai_gateway.emulator.price_list import PUBLISHED
 
 CLAUDE = "claude-sonnet-4-6"
+SERVED = PUBLISHED.served("us")
 WEATHER = {
     "type": "function",
     "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}},
@@ -62,7 +64,7 @@ def chat(text: str = "Summarize: {{ transcript }}", model: str = CLAUDE, **field
 )
 def test_what_is_wrong_with_a_request_is_said(body, message):
     with pytest.raises(ChatError) as refused:
-        read_chat(body, "us")
+        read_chat(body, SERVED)
     assert str(refused.value).startswith(message)
     assert {
         "code": 400,
@@ -85,7 +87,7 @@ def test_what_is_wrong_with_a_request_is_said(body, message):
 )
 def test_what_a_model_takes_is_accepted(fields):
     body = {**chat(), **fields}
-    assert body["model"] == read_chat(body, "us").model.id
+    assert body["model"] == read_chat(body, SERVED).model.id
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_a_fallback_replaces_what_it_names_and_keeps_the_rest():
 
 def test_a_prompt_longer_than_the_context_is_refused():
     with pytest.raises(ChatError, match="prompt is too long: 50000 tokens > 32768 maximum"):
-        check_length(read_chat(chat("word " * 40_000, "qwen3.5-4b-32k-fast"), "us"))
+        check_length(read_chat(chat("word " * 40_000, "qwen3.5-4b-32k-fast"), SERVED))
 
 
 def test_only_the_first_tag_of_the_first_message_that_has_one_is_replaced():
@@ -123,7 +125,7 @@ def test_only_the_first_tag_of_the_first_message_that_has_one_is_replaced():
         {"role": "user", "content": tag},
     ]
     body = {"model": CLAUDE, "messages": messages, "transcript_id": "t1"}
-    read = with_transcript(read_chat(body, "us"), {"t1": "We met."}.get)
+    read = with_transcript(read_chat(body, SERVED), {"t1": "We met."}.get)
     assert ["You summarize {{transcript}}.", f"Of\nWe met. {tag}", tag] == [text.text for text in read.texts]
     assert "We met." == read.transcript
     assert f"{tag} {tag}" == messages[1]["content"][1]["text"]
@@ -134,9 +136,9 @@ def test_no_transcript_is_looked_up_without_a_tag_or_an_id():
         raise AssertionError(transcript_id)
 
     for body in (chat("Hi", transcript_id="t1"), chat()):
-        assert with_transcript(read_chat(body, "us"), never).transcript is None
+        assert with_transcript(read_chat(body, SERVED), never).transcript is None
 
 
 def test_prompt_tokens_count_every_four_characters_of_messages_and_tools():
-    assert 3 == prompt_tokens(read_chat(chat("x" * 9), "us"))
-    assert prompt_tokens(read_chat(chat("x" * 9, tools=[WEATHER]), "us")) > 20
+    assert 3 == prompt_tokens(read_chat(chat("x" * 9), SERVED))
+    assert prompt_tokens(read_chat(chat("x" * 9, tools=[WEATHER]), SERVED)) > 20

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from aai_gateway.emulator import invoice as module
 from aai_gateway.emulator.invoice import Invoice
+from aai_gateway.emulator.price_list import PUBLISHED
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "assemblyai" / "prices.json"
+PAGES = Path(__file__).parents[3] / "shared" / "assemblyai" / "prices.json"
 
 
 def transcript(**fields):
@@ -41,10 +42,17 @@ def test_an_hour_costs_the_price_of_the_model_that_ran(model, micros):
     assert micros == invoice.total_micros()
 
 
-def test_a_model_without_a_price_is_charged_as_the_dearest_and_named_so():
+def test_a_model_without_a_price_is_charged_like_the_dearest():
     invoice = Invoice()
     invoice.charge_transcript("us", transcript(speech_model_used="slam-1"))
-    assert {"slam-1 (unknown model)": 210_000} == items(invoice)
+    assert {"slam-1": 210_000} == items(invoice)
+
+
+def test_a_task_without_a_price_is_charged_like_the_dearest_add_on():
+    invoice = Invoice()
+    tasks = {"summarization": {"summary_type": "bullets"}, "translation": {}}
+    invoice.charge_transcript("us", transcript(speech_understanding={"request": tasks}))
+    assert {"universal-2": 150_000, "speech_understanding.summarization": 150_000} == items(invoice)
 
 
 def test_every_add_on_has_its_own_line():
@@ -105,11 +113,11 @@ def test_options_that_were_not_asked_for_cost_nothing():
     assert {"universal-2": 150_000} == items(invoice)
 
 
-def test_channels_multiply_the_model_and_the_add_ons():
+@pytest.mark.parametrize("apart", ["multichannel", "dual_channel"])
+def test_channels_multiply_the_model_and_the_add_ons(apart: str):
     invoice = Invoice()
-    invoice.charge_transcript(
-        "us", transcript(multichannel=True, audio_channels=2, audio_duration=1800, sentiment_analysis=True)
-    )
+    body = transcript(audio_channels=2, audio_duration=1800, sentiment_analysis=True)
+    invoice.charge_transcript("us", body | {apart: True})
     assert {"universal-2": 150_000, "sentiment_analysis": 20_000} == items(invoice)
     assert {3600} == {item.quantity for item in invoice.rows[0].items}
 
@@ -200,17 +208,16 @@ def test_totals_by_region_and_service_and_as_json():
     assert ["t1", "t2", "r1"] == [row["id"] for row in body["rows"]]
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published prices are not beside this checkout")
+@pytest.mark.skipif(not PAGES.exists(), reason="the published prices are not beside this checkout")
 def test_every_speech_price_is_the_published_one():
-    published = json.loads(PUBLISHED.read_text(), parse_float=str)
+    published = json.loads(PAGES.read_text(), parse_float=str)
     models = {
-        name: row["usd_per_hour"] for name, row in published["async_models"].items() if row["usd_per_hour"]
+        name: Decimal(row["usd_per_hour"])
+        for name, row in published["async_models"].items()
+        if row["usd_per_hour"] and not name.startswith("_")
     }
-    models.pop("_default_no_speech_models")
-    assert models == module._SPEECH_MODELS
-    add_ons = {name: row["usd_per_hour"] for name, row in published["async_addons"].items()}
+    assert models == PUBLISHED.speech_models
+    add_ons = {name: Decimal(row["usd_per_hour"]) for name, row in published["async_addons"].items()}
     # No request field that selects experimental diarization is documented.
     add_ons.pop("speaker_labels_experimental")
-    ours = {**module._ADD_ONS, "domain=medical-v1": module._MEDICAL}
-    ours |= {f"speech_understanding.{task}": price for task, price in module._UNDERSTANDING.items()}
-    assert add_ons == ours
+    assert add_ons == PUBLISHED.add_ons

@@ -7,8 +7,12 @@ a recording is the script of one of its samples (`sample_path`), or what pockets
 
 from __future__ import annotations
 
-from aai_gateway.emulator.config import EmulatorConfig, EmulatorUrls
+from aai_gateway.emulator.amounts import PricesError
+from aai_gateway.emulator.catalogue import Model
+from aai_gateway.emulator.config import EmulatorConfig, EmulatorUrls, Pace
 from aai_gateway.emulator.faults import Fault, FaultError, Faults
+from aai_gateway.emulator.job_report import JobReport
+from aai_gateway.emulator.price_changes import PriceChange, Prices
 from aai_gateway.emulator.request_log import LoggedRequest
 from aai_gateway.emulator.sample_audio import sample_names, sample_path
 from aai_gateway.emulator.server import Emulator, running_emulator
@@ -20,7 +24,13 @@ __all__ = [
     "Fault",
     "FaultError",
     "Faults",
+    "JobReport",
     "LoggedRequest",
+    "Model",
+    "Pace",
+    "PriceChange",
+    "Prices",
+    "PricesError",
     "running_emulator",
     "sample_names",
     "sample_path",

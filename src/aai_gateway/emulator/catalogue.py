@@ -8,10 +8,13 @@ the ledger is compared with. Prices are USD per 1M tokens as decimal text, at `m
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date
 from decimal import Decimal
 from typing import Any
+
+from aai_gateway.emulator.amounts import PricesError, amount, fields_of
 
 # What a model takes besides `max_tokens`, a letter each.
 _PARAMETERS = {
@@ -20,8 +23,9 @@ _PARAMETERS = {
     "f": ("response_format",),
     "s": ("stream",),
 }
-# The documentation names no completion limit; the field is required in an item of /v1/models.
-_MAX_COMPLETION_TOKENS = 65536
+REGIONS = ("us", "eu")
+PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+"""The fields of a model that hold a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,28 @@ class Model:
     regions: tuple[str, ...]
     """Regions whose /v1/models lists the model."""
 
+    @classmethod
+    def from_json(cls, value: object) -> Model:
+        """A model that a test adds: `id`, `input` and `output`, the rest as it likes. Raises PricesError.
+
+        Amounts are text; `cache_read`, `cache_write` and `cache_write_1h` may be left out, `surcharge` is
+        "0.1", `context` 200000 tokens, `regions` both, `retirement` no day. It takes every parameter.
+        """
+        known = {"id", "context", "surcharge", "retirement", "regions", *PRICES}
+        given = fields_of(value, "model", known)
+        if missing := sorted({"id", "input", "output"} - set(given)):
+            raise PricesError(f"model: {', '.join(missing)} is missing")
+        return cls(
+            id=_id(given["id"]),
+            provider="Emulator",
+            context=_context(given.get("context", 200_000)),
+            surcharge=amount(given.get("surcharge", "0.1"), "surcharge"),
+            supported_parameters=_parameters("tcfs"),
+            retirement=_day(given.get("retirement")),
+            regions=_regions(given.get("regions", ["us", "eu"])),
+            **{name: amount_or_none(given, name) for name in PRICES},
+        )
+
     @property
     def reasons(self) -> bool:
         """Whether `reasoning_effort`, `reasoning` and `thinking` are taken.
@@ -62,12 +88,49 @@ class Model:
             "gpt": "OpenAI",
             "qwen3": "Alibaba",
         }
-        return makers[re.split(r"[-.]", self.id)[0]]
+        return makers.get(re.split(r"[-.]", self.id)[0], self.provider)
 
     @property
     def chunk_name(self) -> str:
         """The name in streamed chunks; AssemblyAI's own model reports another than was asked for."""
         return self.id.removesuffix("-fast") if self.provider == "AssemblyAI" else self.id
+
+
+def amount_or_none(given: Mapping[str, Any], name: str) -> Any:
+    """The price `name`; only a cache may have none. Raises PricesError."""
+    value = given.get(name)
+    return None if value is None and name not in ("input", "output") else amount(value, name)
+
+
+def _parameters(letters: str) -> tuple[str, ...]:
+    return ("max_tokens", *(name for letter in letters for name in _PARAMETERS[letter]))
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}", value):
+        raise PricesError(f"id: {value!r} is no id of a model")
+    return value
+
+
+def _context(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise PricesError(f"context: {value!r} is no number of tokens")
+    return value
+
+
+def _day(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise PricesError(f"retirement: {value!r} is no day; write 2027-05-07") from None
+
+
+def _regions(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not set(value) <= set(REGIONS):
+        raise PricesError('regions is a list of "us" and "eu"')
+    return tuple(region for region in REGIONS if region in value)
 
 
 def _price(text: str) -> Decimal | None:
@@ -79,7 +142,6 @@ def _model(row: str) -> Model:
     id_, provider, context, price_in, price_out, read, write, write_1h, surcharge, letters, regions, *end = (
         row.split()
     )
-    parameters = [name for letter in letters for name in _PARAMETERS[letter]]
     return Model(
         id=id_,
         provider=provider.replace("_", " "),
@@ -90,7 +152,7 @@ def _model(row: str) -> Model:
         cache_write=_price(write),
         cache_write_1h=_price(write_1h),
         surcharge=Decimal(surcharge),
-        supported_parameters=("max_tokens", *parameters),
+        supported_parameters=_parameters(letters),
         retirement=end[0] if end else None,
         regions=tuple(regions.split("+")),
     )
@@ -135,66 +197,3 @@ qwen3.5-4b-32k-fast        AssemblyAI       32768 0.1  0.5  -     -     -  0   t
 """
 
 MODELS: dict[str, Model] = {model.id: model for model in map(_model, _TABLE.strip().splitlines())}
-
-
-def served(region: str) -> dict[str, Model]:
-    """The models that `region` ("us" or "eu") serves, by id. The EU serves no OpenAI and no Qwen model."""
-    return {model.id: model for model in MODELS.values() if region in model.regions}
-
-
-def models_body(region: str) -> dict[str, Any]:
-    """The body of GET /v1/models in `region`; items in the shape of AssemblyAI's live catalogue."""
-    return {"object": "list", "data": [_item(model) for model in served(region).values()]}
-
-
-def _item(model: Model) -> dict[str, Any]:
-    provider = {"id": model.provider.lower().replace(" ", "-"), "name": model.provider}
-    return {
-        "id": model.id,
-        "name": model.id.replace("-", " ").title(),
-        "description": f"{model.id} by {model.creator}, served by {model.provider}.",
-        "creator": model.creator,
-        "context_length": model.context,
-        "supported_parameters": list(model.supported_parameters),
-        "default_parameters": {"temperature": None, "top_p": None, "frequency_penalty": None},
-        "top_provider": {
-            "is_moderated": False,
-            "context_length": model.context,
-            "max_completion_tokens": _MAX_COMPLETION_TOKENS,
-        },
-        "pricing": _pricing(model),
-        "retirement_date": _unix(model.retirement),
-        "available_regions": _listed_regions(model),
-        "providers": [provider],
-        "default_provider": provider,
-    }
-
-
-def _pricing(model: Model) -> dict[str, Any]:
-    in_region = {region: _prices(model, 1 + model.surcharge) for region in model.regions}
-    return {
-        **in_region,
-        "global": _prices(model, Decimal(1)),
-        "regional_increase_percent": float(model.surcharge * 100),
-    }
-
-
-def _prices(model: Model, factor: Decimal) -> dict[str, float]:
-    """Prices as the numbers of the wire: floats here only, and nothing computes with them."""
-    prices = {
-        "prompt": model.input,
-        "completions": model.output,
-        "input_cache_read": model.cache_read,
-        "input_cache_write": model.cache_write,
-        "input_cache_write_1h": model.cache_write_1h,
-    }
-    return {name: float(price * factor) for name, price in prices.items() if price is not None}
-
-
-def _unix(day: str | None) -> int:
-    return 0 if day is None else int(datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp())
-
-
-def _listed_regions(model: Model) -> list[str]:
-    """`available_regions`. The US catalogue lists `eu` for AssemblyAI's Qwen, which the EU does not serve."""
-    return ["us", "eu"] if model.provider == "AssemblyAI" else list(model.regions)

@@ -13,13 +13,15 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from aai_gateway.emulator.catalogue import models_body
 from aai_gateway.emulator.chat_answer import (
     PromptCache,
     UsageStyle,
@@ -39,6 +41,9 @@ from aai_gateway.emulator.chat_request import (
     with_transcript,
 )
 from aai_gateway.emulator.invoice import Invoice
+from aai_gateway.emulator.model_list import models_body
+from aai_gateway.emulator.price_changes import Prices
+from aai_gateway.emulator.price_list import PriceList
 
 # Above a paid account's 30 a minute, so that only a test that wants it meets the limit.
 DEFAULT_REQUESTS_PER_MINUTE = 6000
@@ -60,6 +65,21 @@ class ChatState:
     """The newest 1000 bodies of chat requests that carried the account key, as they arrived."""
 
 
+Bill = Callable[[Json], None]
+"""Charges one completion by its usage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the emulator's middleware knows of the request at hand."""
+
+    at: datetime
+    """When it arrived (aware), before anything delayed it: it is charged at that moment's prices."""
+    unheard: bool = False
+    """That nobody will get the answer: it is made and charged whole, and not streamed."""
+
+
+ARRIVAL: ContextVar[Arrival | None] = ContextVar("arrival", default=None)
 CHAT_STATE: web.AppKey[ChatState] = web.AppKey("chat_state", ChatState)
 
 
@@ -68,6 +88,7 @@ def chat_app(
     account_key: str,
     transcript_text: Callable[[str], str | None],
     invoice: Invoice,
+    prices: Prices,
     *,
     middlewares: Sequence[Middleware] = (),
     requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
@@ -81,7 +102,7 @@ def chat_app(
     app = web.Application(middlewares=[*middlewares, _error_envelopes], client_max_size=_LARGEST_BODY)
     app[CHAT_STATE] = state = ChatState()
     service = _ChatService(
-        region, account_key, transcript_text, invoice, state, _RateLimit(requests_per_minute)
+        region, account_key, transcript_text, invoice, prices, state, _RateLimit(requests_per_minute)
     )
     app.router.add_post("/v1/chat/completions", service.complete)
     app.router.add_get("/v1/models", service.list_models)
@@ -126,30 +147,34 @@ class _ChatService:
     account_key: str
     transcript_text: Callable[[str], str | None]
     invoice: Invoice
+    prices: Prices
     state: ChatState
     limit: _RateLimit
     cache: PromptCache = field(default_factory=PromptCache)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         started, request_id = time.perf_counter_ns(), str(uuid.uuid4())
+        arrival = ARRIVAL.get() or Arrival(datetime.now(timezone.utc))
         refusal = self._unauthenticated(request, request_id)
         if refusal is not None:
             return refusal
         try:
             body = await _json_object(request)
             self.state.chat_bodies.append(body)
-            chat = await self._choose(body)
+            prices = self.prices.at(arrival.at)
+            chat = await self._choose(body, prices)
             headers = self.limit.count(chat.model.id)
             chat = with_transcript(chat, self.transcript_text)
             check_length(chat)
         except ChatError as error:
             return _refused(error, request_id)
-        if chat.stream:
-            return await self._stream(request, chat, request_id, headers)
-        return self._answer(chat, request_id, headers, started)
+        bill = partial(self._charge, chat, request_id, prices)
+        if chat.stream and not arrival.unheard:
+            return await self._stream(request, chat, request_id, headers, bill)
+        return self._answer(chat, request_id, headers, started, bill)
 
     async def list_models(self, request: web.Request) -> web.Response:
-        return web.json_response(models_body(self.region))
+        return web.json_response(models_body(self.region, self.prices.now()))
 
     async def set_failing_models(self, request: web.Request) -> web.Response:
         """Take `{"models": [id, …]}`; these and no others fail from now on."""
@@ -178,10 +203,11 @@ class _ChatService:
         text = "Authentication error, API token missing/invalid" if given else _NO_KEY
         return web.json_response({"error": text, "status": "error", "request_id": request_id}, status=401)
 
-    async def _choose(self, body: Json) -> ChatRequest:
+    async def _choose(self, body: Json, prices: PriceList) -> ChatRequest:
         """The first attempt whose model works. A request or fallback that is refused (400) is not rescued."""
+        served = prices.served(self.region)
         for place, attempt in enumerate(attempts(body)):
-            chat = read_chat(attempt, self.region)
+            chat = read_chat(attempt, served)
             if place == 0 and chat.model.id in self.state.failing_models and retries(body):
                 await asyncio.sleep(_RETRY_SECONDS)
             if chat.model.id not in self.state.failing_models:
@@ -189,11 +215,11 @@ class _ChatService:
         raise ChatError("the model provider is unavailable", status=503)
 
     def _answer(
-        self, chat: ChatRequest, request_id: str, headers: dict[str, str], started: int
+        self, chat: ChatRequest, request_id: str, headers: dict[str, str], started: int, bill: Bill
     ) -> web.Response:
         said = answer_chat(chat)
         usage = usage_of(chat, said.tokens, self.cache.use(chat))
-        self._charge(chat, request_id, usage)
+        bill(usage)
         body = completion_body(
             chat,
             said,
@@ -206,7 +232,12 @@ class _ChatService:
         return web.json_response(body, headers=headers)
 
     async def _stream(
-        self, request: web.Request, chat: ChatRequest, request_id: str, headers: dict[str, str]
+        self,
+        request: web.Request,
+        chat: ChatRequest,
+        request_id: str,
+        headers: dict[str, str],
+        bill: Bill,
     ) -> web.StreamResponse:
         """Server-sent events. A client that leaves is charged for what was sent to it."""
         response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
@@ -222,11 +253,13 @@ class _ChatService:
         except ConnectionResetError:
             return response
         finally:
-            self._charge(chat, request_id, usage or usage_of(chat, 0, cache))
+            bill(usage or usage_of(chat, 0, cache))
         return response
 
-    def _charge(self, chat: ChatRequest, request_id: str, usage: Json) -> None:
-        self.invoice.charge_chat(self.region, request_id, chat.model.id, usage, global_region=chat.is_global)
+    def _charge(self, chat: ChatRequest, request_id: str, prices: PriceList, usage: Json) -> None:
+        self.invoice.charge_chat(
+            self.region, request_id, chat.model.id, usage, global_region=chat.is_global, prices=prices
+        )
 
 
 _NO_KEY = "Your account does not have access to LLM Gateway. Please upgrade your account."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aai_gateway.emulator.catalogue import Model, served
+from aai_gateway.emulator.catalogue import Model
 from aai_gateway.emulator.extractive import Message
 
 TAG = "{{ transcript }}"
@@ -74,12 +74,12 @@ class ChatRequest:
         return [Message(message["role"], content_text(message.get("content"))) for message in self.messages]
 
 
-def read_chat(body: Any, region: str) -> ChatRequest:
-    """Check a body against the specification and the models of `region`. Raises ChatError with a 400."""
+def read_chat(body: Any, served: Mapping[str, Model]) -> ChatRequest:
+    """Check a body against the specification and the models that are `served`. Raises ChatError (400)."""
     if not isinstance(body, dict):
         raise ChatError("request body must be a JSON object")
     body = {name: value for name, value in body.items() if value is not None}
-    model = _model(body.get("model"), region)
+    model = _model(body.get("model"), served)
     messages = _messages(body)
     _check_values(body)
     _check_support(body, model)
@@ -172,10 +172,10 @@ def _put(content: Any, text: str) -> Any:
     return parts
 
 
-def _model(name: Any, region: str) -> Model:
+def _model(name: Any, served: Mapping[str, Model]) -> Model:
     if not isinstance(name, str) or not name:
         raise ChatError("model is required")
-    model = served(region).get(name)
+    model = served.get(name)
     if model is None:
         raise ChatError("Your account does not have access to this LLM Gateway model")
     return model

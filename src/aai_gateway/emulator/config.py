@@ -31,6 +31,14 @@ class EmulatorConfig:
         return self.account_key if region == "us" or self.eu_account_key is None else self.eu_account_key
 
 
+@dataclass(slots=True)
+class Pace:
+    """How long jobs take that are submitted from now on; see `EmulatorConfig`."""
+
+    job_seconds: float
+    realtime_factor: float
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatorUrls:
     """Base URLs without a trailing slash."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -25,7 +26,8 @@ class Fault:
     `host` ("us", "eu", "llm-us", "llm-eu"), `method` and `path` (a glob such as `/v2/transcript/*`) say
     which; None matches all. `count` is how many times (None: until cleared), `probability` how often. With
     a `status` the request is refused with it (and `retry_after` seconds, and the text `error`);
-    `delay_seconds` makes it slow; `cut` closes the connection without an answer.
+    `delay_seconds` makes it slow; `cut` closes the connection without an answer. With `after` all that
+    happens once the request was carried out, charges included: only its answer is late, wrong or lost.
     """
 
     host: str | None = None
@@ -36,6 +38,7 @@ class Fault:
     retry_after: int | None = None
     delay_seconds: float = 0.0
     cut: bool = False
+    after: bool = False
     count: int | None = 1
     probability: float = 1.0
 
@@ -70,6 +73,11 @@ class Fault:
             and (self.path is None or fnmatchcase(path, self.path))
         )
 
+    @property
+    def mutes(self) -> bool:
+        """Whether the request is carried out and its answer is lost."""
+        return self.after and (self.cut or self.status is not None)
+
     def body(self, host: str) -> dict[str, Any]:
         """The error body, in the shape of the host: speech has `error`, the LLM Gateway `message` and
         `code`.
@@ -95,6 +103,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "delay_seconds": _NUMBER,
     "probability": _NUMBER,
     "cut": (bool,),
+    "after": (bool,),
 }
 
 
@@ -103,35 +112,42 @@ def _is(value: Any, wanted: tuple[type, ...]) -> bool:
 
 
 class Faults:
-    """The faults that wait for their requests, oldest first. Chance is seeded, so a run can be repeated."""
+    """The faults that wait for their requests, oldest first; may be told from any thread.
+
+    Chance is seeded, so a run can be repeated.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self._waiting: list[Fault] = []
         self._random = random.Random(seed)  # noqa: S311 - which request fails is no secret
+        self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
         """Let `fault` happen to the next requests that match it."""
-        self._waiting.append(fault)
+        with self._lock:
+            self._waiting.append(fault)
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""
-        self._waiting.clear()
+        with self._lock:
+            self._waiting.clear()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     def take(self, host: str, method: str, path: str) -> Fault | None:
         """The fault that this request gets, if any; one of its count is used up."""
-        for index, fault in enumerate(self._waiting):
-            if not fault.matches(host, method, path) or self._random.random() >= fault.probability:
-                continue
-            if fault.count == 1:
-                del self._waiting[index]
-            elif fault.count is not None:
-                self._waiting[index] = replace(fault, count=fault.count - 1)
-            return fault
+        with self._lock:
+            for index, fault in enumerate(self._waiting):
+                if not fault.matches(host, method, path) or self._random.random() >= fault.probability:
+                    continue
+                if fault.count == 1:
+                    del self._waiting[index]
+                elif fault.count is not None:
+                    self._waiting[index] = replace(fault, count=fault.count - 1)
+                return fault
         return None
 
     def to_json(self) -> list[dict[str, Any]]:
         """The waiting faults as JSON objects."""
-        return [asdict(fault) for fault in self._waiting]
+        return [asdict(fault) for fault in list(self._waiting)]

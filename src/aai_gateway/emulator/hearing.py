@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import wave
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -88,13 +89,21 @@ async def fetch(url: str, folder: Path) -> Recording | Unheard:
     return Recording(Path(file.name), digest.hexdigest())
 
 
-async def hear(url: str, uploads: dict[str, Recording], folder: Path, recognise: bool) -> Heard | Unheard:
-    """What is said at `url`: one of `uploads`, a URL of the guides, or a file on this machine."""
+def known(url: str, uploads: Mapping[str, Recording]) -> Heard | Unheard | None:
+    """What is said at `url` where that needs no listening; None where `hear` must be asked."""
     if url in GUIDE_URLS:
         return sample_script(GUIDE_URLS[url])
-    recording: Recording | Unheard | None = uploads.get(url)
-    if recording is None:
-        recording = await fetch(url, folder) if is_loopback(url) else download_error(url)
+    if url not in uploads:
+        return None if is_loopback(url) else download_error(url)
+    name = sample_of_digest(uploads[url].sha256)
+    return sample_script(name) if name else None
+
+
+async def hear(url: str, uploads: Mapping[str, Recording], folder: Path, recognise: bool) -> Heard | Unheard:
+    """What is said at `url`: one of `uploads`, a URL of the guides, or a file on this machine."""
+    if (at_once := known(url, uploads)) is not None:
+        return at_once
+    recording = uploads.get(url) or await fetch(url, folder)
     return recording if isinstance(recording, Unheard) else await hear_file(recording, recognise)
 
 

@@ -2,48 +2,37 @@
 
 It shares no price and no arithmetic with the gateway's price book, so a test that compares the two compares
 two independent figures. Each line item is rounded to whole micro-dollars, half to even; a row is the sum of
-its items. Prices: AssemblyAI documentation, "Pricing" pages read between 2026-05-29 and 2026-10-07.
+its items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
-from aai_gateway.emulator.catalogue import MODELS, Model
+from aai_gateway.emulator.catalogue import Model
+from aai_gateway.emulator.price_list import PUBLISHED, TASK, PriceList
 
-_UNKNOWN_MODEL_PRICE = "0.21"
-
-# USD per hour of audio, by `speech_model_used`. `best` and `nano` are the old names of two of them.
-_SPEECH_MODELS = {
-    "universal-3-5-pro": "0.21",
-    "universal-3-pro": "0.21",
-    "universal-2": "0.15",
-    "best": "0.21",
-    "nano": "0.15",
-}
-# USD per hour of audio on top of the model, for options charged when their field is true or not empty.
-_ADD_ONS = {
-    "speaker_labels": "0.02",
-    "entity_detection": "0.08",
-    "sentiment_analysis": "0.02",
-    "auto_chapters": "0.08",
-    "auto_highlights": "0.01",
-    "iab_categories": "0.15",
-    "summarization": "0.03",
-    "keyterms_prompt": "0.05",
-    "prompt": "0.05",
-    "filter_profanity": "0.01",
-    "redact_pii": "0.08",
-    "redact_pii_audio": "0.05",
-    "content_safety": "0.15",
-}
-_UNDERSTANDING = {"speaker_identification": "0.02", "translation": "0.06", "custom_formatting": "0.03"}
-_MEDICAL = "0.15"
+# Request fields that are charged when they are true or not empty; each is the name of its line.
+_FLAGS = (
+    "speaker_labels",
+    "entity_detection",
+    "sentiment_analysis",
+    "auto_chapters",
+    "auto_highlights",
+    "iab_categories",
+    "summarization",
+    "keyterms_prompt",
+    "prompt",
+    "filter_profanity",
+    "redact_pii",
+    "redact_pii_audio",
+    "content_safety",
+)
 
 Service = Literal["speech", "chat"]
 
@@ -77,29 +66,44 @@ class Invoice:
 
     def __init__(self) -> None:
         self.rows: list[InvoiceRow] = []
-        self._charged: set[tuple[Service, str, str]] = set()
+        self._charged: dict[tuple[Service, str, str], InvoiceRow] = {}
 
-    def charge_transcript(self, region: str, transcript: dict[str, Any]) -> None:
+    def charge_transcript(
+        self, region: str, transcript: Mapping[str, Any], prices: PriceList = PUBLISHED
+    ) -> None:
         """Charge a completed transcript from its body, in which the requested options are echoed.
 
-        Call it when the job completes. A job that is not completed costs nothing; a second call for the same
-        id changes nothing.
+        Call it when the job completes, with the `prices` that held when it was submitted. A job that is not
+        completed costs nothing; a second call for the same id changes nothing.
         """
         if transcript.get("status") == "completed":
             model = str(transcript.get("speech_model_used"))
-            self._add("speech", region, transcript["id"], model, tuple(_speech_items(transcript)))
+            self._add("speech", region, transcript["id"], model, tuple(_speech_items(transcript, prices)))
 
     def charge_chat(
-        self, region: str, request_id: str, model: str, usage: dict[str, Any], *, global_region: bool
+        self,
+        region: str,
+        request_id: str,
+        model: str,
+        usage: dict[str, Any],
+        *,
+        global_region: bool,
+        prices: PriceList = PUBLISHED,
     ) -> None:
         """Charge a completion that `model` answered, from its `usage` under either naming scheme.
 
-        `global_region` says that the request asked for `model_region: "global"`, which has no surcharge. A
-        second call for the same request id changes nothing. Raises `KeyError` for a model that is not in the
-        catalogue.
+        `global_region` says that the request asked for `model_region: "global"`, which has no surcharge;
+        `prices` are those that held when the request arrived. A second call for the same request id changes
+        nothing. Raises `KeyError` for a model that is not in `prices`.
         """
-        items = tuple(_chat_items(MODELS[model], usage, global_region))
-        self._add("chat", region, request_id, model, items)
+        chosen = prices.models[model]
+        surcharge = Decimal(0) if global_region else prices.surcharge(chosen, region)
+        self._add("chat", region, request_id, model, tuple(_chat_items(chosen, usage, surcharge)))
+
+    def micros_of(self, service: Service, region: str, id_: str) -> int:
+        """What one transcript or completion was charged, in micro-dollars; 0 when it was not."""
+        row = self._charged.get((service, region, id_))
+        return row.micros if row else 0
 
     def total_micros(self, *, region: str | None = None, service: str | None = None) -> int:
         """The sum in micro-dollars, of one region or service where given."""
@@ -113,7 +117,7 @@ class Invoice:
 
     def to_json(self) -> dict[str, Any]:
         """The rows, oldest first, and the totals, as plain JSON values."""
-        rows = [{**asdict(row), "charged_at": row.charged_at.isoformat()} for row in self.rows]
+        rows = [_row_json(row) for row in self.rows]
         regions = {
             region: self.total_micros(region=region) for region in sorted({row.region for row in self.rows})
         }
@@ -125,37 +129,58 @@ class Invoice:
     ) -> None:
         if (service, region, id_) in self._charged:
             return
-        self._charged.add((service, region, id_))
         micros = sum(item.micros for item in items)
-        self.rows.append(InvoiceRow(id_, service, region, model, items, micros, datetime.now(timezone.utc)))
+        row = InvoiceRow(id_, service, region, model, items, micros, datetime.now(timezone.utc))
+        self._charged[service, region, id_] = row
+        self.rows.append(row)
 
 
-def _speech_items(transcript: dict[str, Any]) -> Iterator[InvoiceItem]:
+def _row_json(row: InvoiceRow) -> dict[str, Any]:
+    """A row as plain JSON values; by hand, because `asdict` is slow on a hundred thousand of them."""
+    items = [
+        {
+            "name": item.name,
+            "quantity": item.quantity,
+            "unit": item.unit,
+            "unit_price": item.unit_price,
+            "micros": item.micros,
+        }
+        for item in row.items
+    ]
+    return {
+        "id": row.id,
+        "service": row.service,
+        "region": row.region,
+        "model": row.model,
+        "items": items,
+        "micros": row.micros,
+        "charged_at": row.charged_at.isoformat(),
+    }
+
+
+def _speech_items(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[InvoiceItem]:
     """Model and add-ons, each per second of audio and channel; `audio_duration` does not count channels."""
-    channels = transcript.get("audio_channels") or 1 if transcript.get("multichannel") else 1
+    apart = transcript.get("multichannel") or transcript.get("dual_channel")
+    channels = transcript.get("audio_channels") or 1 if apart else 1
     seconds = int(transcript.get("audio_duration") or 0) * int(channels)
-    for name, price in _speech_prices(transcript):
-        yield InvoiceItem(name, seconds, "second", price, round(Fraction(price) * seconds * 1_000_000 / 3600))
+    for name, price in _speech_prices(transcript, prices):
+        micros = round(Fraction(price) * seconds * 1_000_000 / 3600)
+        yield InvoiceItem(name, seconds, "second", f"{price:f}", micros)
 
 
-def _speech_prices(transcript: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    model = transcript.get("speech_model_used")
-    if model in _SPEECH_MODELS:
-        yield model, _SPEECH_MODELS[model]
-    else:
-        yield f"{model} (unknown model)", _UNKNOWN_MODEL_PRICE
-    yield from ((field, price) for field, price in _ADD_ONS.items() if transcript.get(field))
+def _speech_prices(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[tuple[str, Decimal]]:
+    model = str(transcript.get("speech_model_used"))
+    yield model, prices.speech_model(model)
+    names = [field for field in _FLAGS if transcript.get(field)]
     if transcript.get("domain") == "medical-v1":
-        yield "domain=medical-v1", _MEDICAL
+        names.append("domain=medical-v1")
     requested = (transcript.get("speech_understanding") or {}).get("request") or {}
-    for task, price in _UNDERSTANDING.items():
-        if requested.get(task):
-            yield f"speech_understanding.{task}", price
+    names += [f"{TASK}{task}" for task, wanted in requested.items() if wanted]
+    yield from ((name, prices.add_on(name)) for name in names)
 
 
-def _chat_items(model: Model, usage: dict[str, Any], global_region: bool) -> Iterator[InvoiceItem]:
+def _chat_items(model: Model, usage: dict[str, Any], surcharge: Decimal) -> Iterator[InvoiceItem]:
     """Tokens by kind, each at its own price; kinds that did not occur have no line."""
-    surcharge = 0 if global_region else model.surcharge
     for name, tokens, price in _chat_tokens(model, usage):
         if tokens:
             final = price * (1 + surcharge)

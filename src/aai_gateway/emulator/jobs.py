@@ -1,13 +1,13 @@
 """A job's life: queued, processing, then completed or error; charged once, and told to its webhook.
 
 Timing: `job_seconds`, the first third of it queued, plus `realtime_factor` seconds for each second of audio.
+A waiting job is an entry in a schedule; only one whose audio must be fetched or recognised has a task.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,21 +15,25 @@ from typing import Any, Protocol
 import aiohttp
 
 from aai_gateway.emulator import transcripts
-from aai_gateway.emulator.config import EmulatorConfig
+from aai_gateway.emulator.config import EmulatorConfig, Pace
 from aai_gateway.emulator.entities import find_entities
-from aai_gateway.emulator.hearing import Unheard, download_error, hear
+from aai_gateway.emulator.hearing import Unheard, download_error, hear, known
+from aai_gateway.emulator.price_list import PriceList
 from aai_gateway.emulator.redacted_audio import write_silenced
 from aai_gateway.emulator.refusals import model_that_runs
 from aai_gateway.emulator.sample_audio import Heard
+from aai_gateway.emulator.schedule import Schedule
 from aai_gateway.emulator.webhooks import deliver
 from aai_gateway.emulator.wording import wanted_words
 from aai_gateway.emulator.world import Job, World
+
+_HEARD_AT_ONCE = 16
 
 
 class Charges(Protocol):
     """What a job needs of the invoice."""
 
-    def charge_transcript(self, region: str, transcript: dict[str, Any]) -> None:
+    def charge_transcript(self, region: str, transcript: Mapping[str, Any], prices: PriceList) -> None:
         """Charge one completed transcript."""
 
 
@@ -37,89 +41,138 @@ class Jobs:
     """Runs the jobs of one region; `stop` ends those that still run."""
 
     def __init__(
-        self, world: World, config: EmulatorConfig, invoice: Charges, redacted_url: Callable[[Job], str]
+        self,
+        world: World,
+        config: EmulatorConfig,
+        pace: Pace,
+        invoice: Charges,
+        redacted_url: Callable[[Job], str],
     ) -> None:
         self._world = world
         self._config = config
+        self._pace = pace
         self._invoice = invoice
         self._redacted_url = redacted_url
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._webhooks: set[asyncio.Task[None]] = set()
+        self._schedule: Schedule[Job] = Schedule(self._due)
+        self._listening = asyncio.Semaphore(_HEARD_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, request: dict[str, Any]) -> bytes:
-        """Start a job for an accepted request; gives the encoded answer, with status `queued`."""
-        transcript_id = str(uuid.uuid4())
-        body = transcripts.queued(transcript_id, request, self._world.project_id, self._world.token_id)
-        job = self._world.add_job(transcript_id, body, request)
-        answer = job.encoded()
-        task = asyncio.create_task(self._run(job))
-        self._running[transcript_id] = task
-        task.add_done_callback(lambda _: self._running.pop(transcript_id, None))
-        if self._config.job_seconds == 0 and self._config.realtime_factor == 0:
-            await asyncio.wait([task])
+    async def submit(self, request: dict[str, Any], created: datetime, prices: PriceList) -> bytes:
+        """Start a job for an accepted request; gives the encoded answer, with status `queued`.
+
+        It is charged at `prices`, which held when it was `created`.
+        """
+        model = model_that_runs(request, prices.speech_models) or "universal-2"
+        job = self._world.add_job(request, model, prices, created)
+        answer = self._world.encoded(job)
+        seconds, now = self._pace.job_seconds, asyncio.get_running_loop().time()
+        if seconds == 0 and self._pace.realtime_factor == 0:
+            await asyncio.wait([self._start(self._hear_and_end(job))])
+        else:
+            job.ends = now + seconds
+            self._schedule.add(now + seconds / 3, job)
         return answer
 
     def delete(self, job: Job) -> None:
         """Delete a transcript and its upload; a job that still runs ends there and is not charged."""
-        if task := self._running.get(job.id):
-            task.cancel()
         upload = self._world.uploads.pop(job.request["audio_url"], None)
         for path in (upload.path if upload else None, job.redacted_audio):
             if path is not None:
                 path.unlink(missing_ok=True)
+        if job.status != "completed":
+            job.outcome = None
         job.deleted = True
         job.redacted_audio = None
         job.completed = job.completed or datetime.now(timezone.utc)
-        job.update(transcripts.deleted(job.body))
+        job.status = "completed"
 
     async def stop(self) -> None:
         """End all jobs and webhooks."""
-        tasks = [*self._running.values(), *self._webhooks]
+        self._schedule.clear()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, job: Job) -> None:
-        clock = asyncio.get_running_loop().time
-        begun, seconds = clock(), self._config.job_seconds
-        if seconds:
-            await asyncio.sleep(seconds / 3)
-        job.update(job.body | {"status": "processing"})
-        outcome = await self._outcome(job)
-        if isinstance(outcome, Heard):
-            seconds += self._config.realtime_factor * outcome.duration_ms / 1000
-        if (left := begun + seconds - clock()) > 0:
-            await asyncio.sleep(left)
-        await self._finish(job, outcome)
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _outcome(self, job: Job) -> Heard | Unheard:
-        try:
-            heard = await hear(
-                job.request["audio_url"], self._world.uploads, self._world.folder, self._config.hear_unknown
-            )
-        except OSError:
-            return download_error(job.request["audio_url"])
-        if isinstance(heard, Heard) and (reason := transcripts.shortcoming(job.body, heard)):
-            return Unheard(reason)
-        return heard
-
-    async def _finish(self, job: Job, outcome: Heard | Unheard) -> None:
-        if isinstance(outcome, Unheard):
-            body = transcripts.failed(job.body, outcome.text)
+    def _due(self, job: Job) -> None:
+        """The first time a job is due it starts to be processed, the second time it ends."""
+        if job.deleted:
+            return
+        if job.status == "processing":
+            self._end(job)
+            return
+        job.status = "processing"
+        heard = known(job.request["audio_url"], self._world.uploads)
+        if heard is None:
+            self._start(self._hear(job))
         else:
-            model = model_that_runs(job.request) or "universal-2"
-            body = transcripts.completed(job.body, outcome, model)
-            if job.body["redact_pii"] and job.body["redact_pii_audio"]:
-                job.redacted_audio = await asyncio.to_thread(self._silence, job, outcome)
-            self._invoice.charge_transcript(self._world.region, body)
+            self._heard(job, heard)
+
+    async def _hear(self, job: Job) -> None:
+        outcome = await self._listen(job)
+        if not job.deleted:
+            self._heard(job, outcome)
+
+    def _heard(self, job: Job, outcome: Heard | Unheard) -> None:
+        job.outcome = _fitting(job, outcome)
+        if isinstance(job.outcome, Heard):
+            job.ends += self._pace.realtime_factor * job.outcome.duration_ms / 1000
+        self._schedule.add(job.ends, job)
+
+    async def _hear_and_end(self, job: Job) -> None:
+        job.status = "processing"
+        outcome = await self._listen(job)
+        if not job.deleted:
+            job.outcome = _fitting(job, outcome)
+            if (silencing := self._end(job)) is not None:
+                await silencing
+
+    async def _listen(self, job: Job) -> Heard | Unheard:
+        url, world = job.request["audio_url"], self._world
+        try:
+            async with self._listening:
+                return await hear(url, world.uploads, world.folder, self._config.hear_unknown)
+        except OSError:
+            return download_error(url)
+
+    def _end(self, job: Job) -> asyncio.Task[None] | None:
+        """End a job, at once or, where audio must be redacted first, with the task that it gives."""
+        wanted = job.request.get("redact_pii") and job.request.get("redact_pii_audio")
+        if wanted and isinstance(job.outcome, Heard):
+            return self._start(self._silence_and_complete(job, job.outcome))
+        self._complete(job)
+        return None
+
+    async def _silence_and_complete(self, job: Job, heard: Heard) -> None:
+        silenced = await asyncio.to_thread(self._silence, job, heard)
+        if job.deleted:
+            if silenced is not None:
+                silenced.unlink(missing_ok=True)
+            return
+        job.redacted_audio = silenced
+        self._complete(job)
+
+    def _complete(self, job: Job) -> None:
+        """Charge a job that has ended, then let clients see it, then tell its webhook."""
+        if isinstance(job.outcome, Heard):
+            measures = transcripts.measures(job.request, job.outcome, job.model)
+            self._invoice.charge_transcript(
+                self._world.region, {**job.request, "id": job.id, **measures}, job.prices
+            )
         job.completed = datetime.now(timezone.utc)
-        job.update(body)
+        job.status = "completed" if isinstance(job.outcome, Heard) else "error"
         if job.request.get("webhook_url"):
-            self._start_webhook(self._tell(job))
+            self._start(self._tell(job))
 
     def _silence(self, job: Job, heard: Heard) -> Path | None:
-        words = wanted_words(heard, job.body)
-        policies = job.body["redact_pii_policies"]
+        words = wanted_words(heard, job.request)
+        policies = job.request.get("redact_pii_policies")
         spans = [
             (words[entity.first].start, words[entity.last - 1].end)
             for entity in find_entities(words)
@@ -128,19 +181,18 @@ class Jobs:
         target = self._world.folder / f"redacted-{job.id}{heard.path.suffix}"
         return target if write_silenced(heard.path, target, spans) else None
 
-    def _start_webhook(self, telling: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(telling)
-        self._webhooks.add(task)
-        task.add_done_callback(self._webhooks.discard)
-
     async def _tell(self, job: Job) -> None:
         name, value = (job.request.get(f"webhook_auth_header_{part}") for part in ("name", "value"))
         headers = {name: value or ""} if name else {}
-        url, told = job.request["webhook_url"], {"transcript_id": job.id, "status": job.body["status"]}
+        url, told = job.request["webhook_url"], {"transcript_id": job.id, "status": job.status}
         async with aiohttp.ClientSession() as session:
-            status = await deliver(session, url, headers, told)
-            if not job.deleted:
-                job.update(job.body | {"webhook_status_code": status})
+            job.webhook_status = await deliver(session, url, headers, told)
             if job.redacted_audio is not None:
                 audio = {"status": "redacted_audio_ready", "redacted_audio_url": self._redacted_url(job)}
                 await deliver(session, url, headers, audio)
+
+
+def _fitting(job: Job, outcome: Heard | Unheard) -> Heard | Unheard:
+    """What was heard, unless the request's own thresholds reject it."""
+    reason = transcripts.shortcoming(job.request, outcome) if isinstance(outcome, Heard) else None
+    return outcome if reason is None else Unheard(reason)

@@ -7,13 +7,16 @@ newer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 from aai_gateway.emulator.refusals import NOT_FOUND
+from aai_gateway.emulator.transcripts import DELETED_URL
 from aai_gateway.emulator.world import Job, World
 
 _STATUSES = ("queued", "processing", "completed", "error")
@@ -53,11 +56,7 @@ class ListQuery:
 
     def takes(self, job: Job) -> bool:
         """Whether a transcript is of the kind that is listed. None is ever throttled here."""
-        if self.throttled_only:
-            return bool(job.body["throttled"])
-        return (self.status is None or job.body["status"] == self.status) and (
-            self.created_on is None or job.created.date() == self.created_on
-        )
+        return not self.throttled_only and self.status in (None, job.status)
 
     def url(self, base: str, **place: str) -> str:
         """The absolute URL of a page of this list."""
@@ -67,14 +66,16 @@ class ListQuery:
 
 
 def page(world: World, query: ListQuery, base: str) -> dict[str, Any]:
-    """One page; raises QueryError for a before_id or after_id that this region does not know."""
-    before = _number(world, query.before_id, float("inf"))
-    after = _number(world, query.after_id, -1)
-    kind = [job for job in world.newest_first() if query.takes(job)]
-    inside = [job for job in kind if after < job.number < before]
-    shown = inside[-query.limit :] if query.after_id and not query.before_id else inside[: query.limit]
-    older = shown and kind[-1].number < shown[-1].number
-    newer = shown and kind[0].number > shown[0].number
+    """One page; raises QueryError for a before_id or after_id that this region does not know.
+
+    Numbers of transcripts bound what is looked at, so a page costs the same at the end of a long list.
+    """
+    first, last = _days_numbers(world.order, query)
+    low = max(first, _number(world, query.after_id, -1) + 1)
+    high = min(last, _number(world, query.before_id, last))
+    shown = _shown(world.order, query, low, high)
+    older = shown and any(_matching(world.order, query, range(shown[-1].number - 1, first - 1, -1)))
+    newer = shown and any(_matching(world.order, query, range(shown[0].number + 1, last)))
     place = {name: value for name in ("before_id", "after_id") if (value := getattr(query, name))}
     return {
         "page_details": {
@@ -88,7 +89,32 @@ def page(world: World, query: ListQuery, base: str) -> dict[str, Any]:
     }
 
 
-def _number(world: World, transcript_id: str | None, default: float) -> float:
+def _days_numbers(order: Sequence[Job], query: ListQuery) -> tuple[int, int]:
+    """The numbers of the transcripts of `created_on`, or all: the first, and the one past the last."""
+    if query.created_on is None:
+        return 0, len(order)
+    return (
+        bisect_left(order, query.created_on, key=_day),
+        bisect_right(order, query.created_on, key=_day),
+    )
+
+
+def _day(job: Job) -> date:
+    return job.created.date()
+
+
+def _shown(order: Sequence[Job], query: ListQuery, low: int, high: int) -> list[Job]:
+    """The newest first; the oldest of the range where only `after_id` bounds it, so that pages meet."""
+    if query.after_id and not query.before_id:
+        return list(islice(_matching(order, query, range(low, high)), query.limit))[::-1]
+    return list(islice(_matching(order, query, range(high - 1, low - 1, -1)), query.limit))
+
+
+def _matching(order: Sequence[Job], query: ListQuery, numbers: range) -> Iterator[Job]:
+    return (job for number in numbers if query.takes(job := order[number]))
+
+
+def _number(world: World, transcript_id: str | None, default: int) -> int:
     if transcript_id is None:
         return default
     if transcript_id not in world.jobs:
@@ -100,11 +126,11 @@ def _item(job: Job, base: str) -> dict[str, Any]:
     return {
         "id": job.id,
         "resource_url": f"{base}/v2/transcript/{job.id}",
-        "status": job.body["status"],
+        "status": job.status,
         "created": _stamp(job.created),
         "completed": _stamp(job.completed) if job.completed else None,
-        "audio_url": job.body["audio_url"],
-        "error": job.body["error"] or "",
+        "audio_url": DELETED_URL if job.deleted else job.request["audio_url"],
+        "error": job.error or "",
     }
 
 

@@ -7,7 +7,7 @@ from the service. Where only the kind of refusal is known, the text is the servi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from aai_gateway.emulator.wording import word_list
@@ -118,8 +118,11 @@ _ENGLISH_ONLY = ("auto_chapters", "summarization", "sentiment_analysis", "auto_h
 _FORMATS = {"date": "date", "phone_number": "phone_number", "email": "email_address"}
 
 
-def refusal(body: Any) -> str | None:
-    """Why AssemblyAI would not take this request body (status 400), or None when it would."""
+def refusal(body: Any, more_models: Container[str] = ()) -> str | None:
+    """Why AssemblyAI would not take this request body (status 400), or None when it would.
+
+    `more_models` are names of models beside `MODELS`.
+    """
     if not isinstance(body, dict) or not isinstance(body.get("audio_url"), str):
         return SCHEMA
     if any(
@@ -128,7 +131,9 @@ def refusal(body: Any) -> str | None:
         return SCHEMA
     if not re.match(r"https?://[^\s/]+", body["audio_url"]):
         return "Transcript creation error, audio_url should start with http"
-    return next((text for rule in _RULES if (text := rule(body))), None)
+    if reason := next((text for rule in _RULES if (text := rule(body))), None):
+        return reason
+    return SCHEMA if model_that_runs(body, more_models) is None else None
 
 
 def understanding(body: dict[str, Any]) -> dict[str, Any]:
@@ -137,16 +142,17 @@ def understanding(body: dict[str, Any]) -> dict[str, Any]:
     return request if isinstance(request, dict) else {}
 
 
-def model_that_runs(body: dict[str, Any]) -> str | None:
+def model_that_runs(body: dict[str, Any], more_models: Container[str] = ()) -> str | None:
     """The model that transcribes this request; None when none of the named ones exists.
 
-    `speech_models` is an order of preference. Chapters, summaries and `word_boost` exist on universal-2
-    only, and so do languages that Universal-3 does not speak: those requests are silently routed to it.
+    Beside `MODELS`, each of `more_models` exists and runs under its own name. `speech_models` is an order of
+    preference. Chapters, summaries and `word_boost` exist on universal-2 only, and so do languages that
+    Universal-3 does not speak: those requests are silently routed to it.
     """
     names = body.get("speech_models") or (
         [body["speech_model"]] if body.get("speech_model") else ["universal-3-5-pro"]
     )
-    known = [MODELS[name] for name in names if name in MODELS]
+    known = [MODELS.get(name, name) for name in names if name in MODELS or name in more_models]
     if not known:
         return None
     language = str(body.get("language_code") or "en")[:2]
@@ -197,8 +203,4 @@ def _range(body: dict[str, Any]) -> str | None:
     return "audio_end_at must be greater than audio_start_from" if end is not None and end <= start else None
 
 
-def _model(body: dict[str, Any]) -> str | None:
-    return SCHEMA if model_that_runs(body) is None else None
-
-
-_RULES = (_speakers, _redaction, _language, _summary, _range, _model)
+_RULES = (_speakers, _redaction, _language, _summary, _range)

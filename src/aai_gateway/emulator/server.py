@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
@@ -15,12 +16,14 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from aai_gateway.emulator.chat_api import chat_app
-from aai_gateway.emulator.config import EmulatorConfig, EmulatorUrls
+from aai_gateway.emulator.chat_api import ARRIVAL, Arrival, chat_app
+from aai_gateway.emulator.config import EmulatorConfig, EmulatorUrls, Pace
 from aai_gateway.emulator.control import PREFIX, Control, RedactedAudioLinks
 from aai_gateway.emulator.faults import Fault, Faults
 from aai_gateway.emulator.invoice import Invoice
+from aai_gateway.emulator.job_report import JobReport, report
 from aai_gateway.emulator.jobs import Jobs
+from aai_gateway.emulator.price_changes import Prices
 from aai_gateway.emulator.request_log import LoggedRequest
 from aai_gateway.emulator.speech_api import SpeechApi, encoded
 from aai_gateway.emulator.world import Job, World
@@ -36,7 +39,12 @@ class Emulator:
         self.config = config
         self.requests: list[LoggedRequest] = []
         self.invoice = Invoice()
+        self.prices = Prices()
+        """What holds and what is to come; change it at any time."""
+        self.pace = Pace(config.job_seconds, config.realtime_factor)
+        """How long jobs take that are submitted from now on; change it at any time."""
         self.faults = Faults()
+        self._worlds: list[World] = []
         self._urls: EmulatorUrls | None = None
         self._runners: list[web.AppRunner] = []
         self._jobs: list[Jobs] = []
@@ -53,14 +61,16 @@ class Emulator:
         """Listen on all four ports. Raises OSError when one is taken."""
         self._folder = tempfile.TemporaryDirectory(prefix="aai-emulator-")
         links = RedactedAudioLinks()
-        control = Control(self.requests, self.invoice.to_json, self.faults, links)
+        self._worlds = []
+        control = Control(self.requests, self.invoice, self.prices, self.pace, self.faults, links, self.jobs)
         apps: dict[str, web.Application] = {}
         for region in _REGIONS:
             key = self.config.key_of(region)
             world = World(region, key, Path(self._folder.name))
+            self._worlds.append(world)
             apps[region] = self._speech(world, key, links, [self._watch(region, key, control)])
             apps[f"llm-{region}"] = chat_app(
-                region, key, world.transcript_text, self.invoice,
+                region, key, world.transcript_text, self.invoice, self.prices,
                 middlewares=[self._watch(f"llm-{region}", key, control)],
             )  # fmt: skip
         ports = (self.config.us_port, self.config.eu_port, self.config.llm_us_port, self.config.llm_eu_port)
@@ -83,9 +93,9 @@ class Emulator:
         def redacted_url(job: Job) -> str:
             return base_url() + links.mint(job)
 
-        jobs = Jobs(world, self.config, self.invoice, redacted_url)
+        jobs = Jobs(world, self.config, self.pace, self.invoice, redacted_url)
         self._jobs.append(jobs)
-        return SpeechApi(world, jobs, key, base_url, redacted_url).app(middlewares)
+        return SpeechApi(world, jobs, self.prices, key, base_url, redacted_url).app(middlewares)
 
     async def _listen(self, app: web.Application, port: int) -> str:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -108,6 +118,12 @@ class Emulator:
             self._folder.cleanup()
             self._folder = None
 
+    def jobs(self, region: str | None = None) -> Iterator[JobReport]:
+        """The jobs of a region or of both, each region's oldest first, with what they were charged."""
+        for world in self._worlds:
+            if region in (None, world.region):
+                yield from (report(world.region, job, self.invoice) for job in list(world.order))
+
     async def __aenter__(self) -> Emulator:
         await self.start()
         return self
@@ -124,9 +140,11 @@ class Emulator:
         @web.middleware
         async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path.startswith(PREFIX):
-                return await control.handle(request) or await handler(request)
+                answer = await control.handle(request)
+                return await handler(request) if answer is None else answer
             received = time.time()
             fault = self.faults.take(host, request.method, request.path) if self.faults else None
+            ARRIVAL.set(Arrival(datetime.fromtimestamp(received, timezone.utc), bool(fault and fault.mutes)))
             response: web.StreamResponse | None = None
             try:
                 if fault is None:
@@ -161,6 +179,9 @@ class Emulator:
     async def _with_fault(
         self, host: str, fault: Fault, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
+        answer = None
+        if fault.after:
+            answer = await handler(request)
         if fault.delay_seconds > 0:
             await asyncio.sleep(fault.delay_seconds)
         if fault.cut:
@@ -168,7 +189,7 @@ class Emulator:
                 request.transport.abort()
             return web.Response(status=500)
         if fault.status is None:
-            return await handler(request)
+            return await handler(request) if answer is None else answer
         response = encoded(orjson.dumps(fault.body(host)), fault.status)
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)

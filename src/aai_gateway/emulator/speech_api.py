@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aai_gateway.emulator import exports
 from aai_gateway.emulator.hearing import Recording
 from aai_gateway.emulator.jobs import Jobs
 from aai_gateway.emulator.listing import ListQuery, QueryError, page
+from aai_gateway.emulator.price_changes import Prices
 from aai_gateway.emulator.refusals import NOT_FOUND, SCHEMA, UNAUTHENTICATED, refusal
 from aai_gateway.emulator.world import Job, World
 
@@ -47,12 +49,14 @@ class SpeechApi:
         self,
         world: World,
         jobs: Jobs,
+        prices: Prices,
         account_key: str,
         base_url: Callable[[], str],
         redacted_url: Callable[[Job], str],
     ) -> None:
         self._world = world
         self._jobs = jobs
+        self._prices = prices
         self._key = account_key.encode()
         self._base_url = base_url
         self._redacted_url = redacted_url
@@ -122,9 +126,11 @@ class SpeechApi:
             body = orjson.loads(await request.read())
         except orjson.JSONDecodeError:
             return refused(SCHEMA)
-        if reason := refusal(body):
+        created = datetime.now(timezone.utc)
+        prices = self._prices.at(created)
+        if reason := refusal(body, prices.speech_models):
             return refused(reason)
-        return encoded(await self._jobs.submit(body))
+        return encoded(await self._jobs.submit(body, created, prices))
 
     async def _list(self, request: web.Request) -> web.Response:
         try:
@@ -137,7 +143,7 @@ class SpeechApi:
 
     async def _get(self, request: web.Request) -> web.Response:
         job = self._job(request)
-        return encoded(job.encoded()) if job else refused(NOT_FOUND)
+        return encoded(self._world.encoded(job)) if job else refused(NOT_FOUND)
 
     async def _delete(self, request: web.Request) -> web.Response:
         job = self._job(request)
@@ -145,7 +151,7 @@ class SpeechApi:
             return refused(NOT_FOUND)
         if not job.deleted:
             self._jobs.delete(job)
-        return encoded(job.encoded())
+        return encoded(self._world.encoded(job))
 
     def _finished(self, request: web.Request, wanted: str) -> Job | web.Response:
         """The named job, or why it has no `wanted` to give."""
@@ -154,21 +160,20 @@ class SpeechApi:
             return refused(NOT_FOUND)
         if job.deleted:
             return refused(f"This transcript was deleted by its user. There are no {wanted}.")
-        status = job.body["status"]
-        if status != "completed":
+        if job.status != "completed":
             return refused(
-                f"This transcript has a status of '{status}'. "
+                f"This transcript has a status of '{job.status}'. "
                 f"Transcripts must have a status of 'completed' before requesting {wanted}."
             )
         return job
 
     async def _sentences(self, request: web.Request) -> web.Response:
         job = self._finished(request, "sentences")
-        return answer(exports.sentences_of(job.body)) if isinstance(job, Job) else job
+        return answer(exports.sentences_of(self._world.body(job))) if isinstance(job, Job) else job
 
     async def _paragraphs(self, request: web.Request) -> web.Response:
         job = self._finished(request, "paragraphs")
-        return answer(exports.paragraphs_of(job.body)) if isinstance(job, Job) else job
+        return answer(exports.paragraphs_of(self._world.body(job))) if isinstance(job, Job) else job
 
     async def _captions(self, request: web.Request) -> web.Response:
         job = self._finished(request, "captions")
@@ -177,7 +182,9 @@ class SpeechApi:
         asked = request.query.get("chars_per_caption")
         if asked is not None and not (asked.isascii() and asked.isdigit() and 0 < int(asked) < 10_000):
             return refused("chars_per_caption must be a positive integer")
-        text = exports.CAPTIONS[request.match_info["format"]](job.body, int(asked) if asked else None)
+        text = exports.CAPTIONS[request.match_info["format"]](
+            self._world.body(job), int(asked) if asked else None
+        )
         return web.Response(text=text, content_type="text/plain")
 
     async def _word_search(self, request: web.Request) -> web.Response:
@@ -187,13 +194,13 @@ class SpeechApi:
         terms = [term for term in request.query.get("words", "").split(",") if term.strip()]
         if not terms:
             return refused("Please provide at least one word in the `words` query parameter.")
-        return answer(exports.word_search(job.body, terms))
+        return answer(exports.word_search(self._world.body(job), terms))
 
     async def _redacted_audio(self, request: web.Request) -> web.Response:
         job = self._job(request)
         if job is None:
             return refused(NOT_FOUND)
-        if job.body["status"] in ("queued", "processing") and job.body["redact_pii_audio"]:
+        if not job.ended and job.request.get("redact_pii_audio"):
             return refused(
                 "Transcription is still in progress. Redacted audio will be available after it has completed."
             )

@@ -41,6 +41,7 @@ _EMPTY = word_list(
     "temperature text throttled translated_texts unredacted_text unredacted_utterances unredacted_words "
     "utterances webhook_auth_header_name webhook_status_code webhook_url words"
 )
+DELETED_URL = "http://deleted_by_user"
 _NOT_ECHOED = {"webhook_auth_header_value", "speech_model", "redact_static_entities"}
 _DETECTED = 0.9959
 """How sure the emulator is of any language: it only knows English."""
@@ -76,25 +77,35 @@ def queued(transcript_id: str, request: dict[str, Any], project_id: int, token_i
     return body | {"project_id": project_id, "token_id": token_id}
 
 
+def measures(request: dict[str, Any], heard: Heard, model: str) -> dict[str, Any]:
+    """What a completed transcript says of its audio and of `model`, which transcribed it."""
+    apart = request.get("multichannel") or request.get("dual_channel")
+    return {
+        "status": "completed",
+        "audio_duration": math.ceil(heard.duration_ms / 1000),
+        "audio_channels": heard.channels if apart else None,
+        "speech_model_used": model,
+    }
+
+
 def failed(body: dict[str, Any], error: str) -> dict[str, Any]:
     """The transcript of a job that ended in an error."""
     return body | {"status": "error", "error": error}
 
 
-def shortcoming(body: dict[str, Any], heard: Heard) -> str | None:
+def shortcoming(request: dict[str, Any], heard: Heard) -> str | None:
     """Why a request's own thresholds reject what was heard, if they do."""
-    threshold = body["language_confidence_threshold"]
-    if body["language_detection"] and threshold is not None and threshold > _DETECTED:
+    threshold, wanted = request.get("language_confidence_threshold"), request.get("speech_threshold")
+    if request.get("language_detection") and threshold is not None and threshold > _DETECTED:
         return (
             f"detected language 'en', confidence {_DETECTED}, is below the requested confidence threshold "
             f"value of '{threshold}'"
         )
+    if wanted is None:
+        return None
     speech = sum(word.end - word.start for word in heard.words) / max(heard.duration_ms, 1)
-    if body["speech_threshold"] is not None and speech < body["speech_threshold"]:
-        return (
-            f"Audio speech threshold {speech:.4f} is below the requested speech threshold value "
-            f"{body['speech_threshold']}"
-        )
+    if speech < wanted:
+        return f"Audio speech threshold {speech:.4f} is below the requested speech threshold value {wanted}"
     return None
 
 
@@ -108,14 +119,11 @@ def completed(body: dict[str, Any], heard: Heard, model: str) -> dict[str, Any]:
     told_apart = bool(body["speaker_labels"] or body["multichannel"] or body["dual_channel"])
     shown, response = _understood(body, shown)
     done = body | {
-        "status": "completed",
+        **measures(body, heard, model),
         "text": joined(shown),
         "words": [word_json(word) for word in shown],
         "utterances": _utterances(shown) if told_apart else None,
         "confidence": confidence(shown),
-        "audio_duration": math.ceil(heard.duration_ms / 1000),
-        "audio_channels": heard.channels if body["multichannel"] or body["dual_channel"] else None,
-        "speech_model_used": model,
         "language_confidence": _DETECTED if body["language_detection"] else None,
         "metadata": {"domain_used": body["domain"], "warning": None, "warnings": []},
         "content_safety_labels": analysis.UNAVAILABLE_SAFETY,
@@ -212,7 +220,10 @@ def _sections(words: Sequence[Word], kind: str) -> dict[str, Any]:
 
 
 def deleted(body: dict[str, Any]) -> dict[str, Any]:
-    """What is left of a transcript that its owner deleted (AssemblyAI documentation, "Delete transcript")."""
+    """What is left of a transcript that its owner deleted (AssemblyAI documentation, "Delete transcript").
+
+    `body` is the transcript as it was queued, with the `audio_duration` that it got.
+    """
     gone = dict.fromkeys(body)
     kept = {name: body[name] for name in ("id", "audio_duration", "language_model", "acoustic_model")}
     flags = word_list(
@@ -224,8 +235,8 @@ def deleted(body: dict[str, Any]) -> dict[str, Any]:
         **dict.fromkeys(flags, False),
         **kept,
         "status": "completed",
-        "audio_url": "http://deleted_by_user",
-        "webhook_url": "http://deleted_by_user",
+        "audio_url": DELETED_URL,
+        "webhook_url": DELETED_URL,
         "text": "Deleted by user.",
         "project_id": body["project_id"],
         "token_id": body["token_id"],
