@@ -15,7 +15,7 @@ import litellm
 from litellm.llms.openai.chat.gpt_transformation import OpenAIGPTConfig
 
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.prices import ChatModel, Rates, chat_models
+from aai_gateway.core.prices import ChatModel, PriceBook, Rates, chat_models
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.price_book import load_price_book
 
@@ -24,13 +24,14 @@ GLOBAL_PREFIX = f"{PROVIDER}/global/"
 """Names under which a model's list price (`model_region: "global"`) is registered."""
 
 
-def register() -> None:
-    """Give LiteLLM the prices and abilities of the chat models, and let their parameters through. Idempotent.
+def register(book: PriceBook | None = None) -> None:
+    """Give LiteLLM the prices and abilities of the chat models, and let their parameters through.
 
-    A model that only one region offers is known in both: the other region's LLM Gateway refuses it itself.
+    By `book`, or the package's price book. Called again, the newer prices take the place of the older ones. A
+    model that only one region offers is known in both: the other region's LLM Gateway refuses it itself.
     Raises PriceError.
     """
-    book, now = load_price_book(), utc_now()
+    book, now = book or load_price_book(), utc_now()
     known: dict[str, dict[str, Any]] = {}
     for region in ALL_REGIONS:
         for model in chat_models(book, region, now):

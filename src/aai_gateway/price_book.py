@@ -1,4 +1,4 @@
-"""Reads the price book that comes with the package."""
+"""Reads the price book that comes with the package, and others of its shape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from importlib.resources import files
 
 import yaml
 
-from aai_gateway.core.price_book import PriceBook, parse_price_book
+from aai_gateway.core.price_book import PriceBook
+from aai_gateway.core.price_parsing import parse_price_book
 from aai_gateway.errors import PriceError
 
 _FILE = "price_book.yaml"
@@ -26,14 +27,20 @@ def load_price_book() -> PriceBook:
 def read_price_book(text: str) -> PriceBook:
     """The price book in YAML `text`. Raises PriceError naming the file and the line or key."""
     try:
-        return parse_price_book(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise PriceError(f"{_FILE}, line {line}: {error.problem}.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise PriceError(f"{_FILE}: {error}") from error
+        return parse_price_book(read_yaml(text))
     except PriceError as error:
         raise PriceError(f"{_FILE}: {error}") from None
+
+
+def read_yaml(text: str) -> object:
+    """The plain values in YAML (or JSON) `text`. Raises PriceError naming the line."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise PriceError(f"line {line}: {error.problem}.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise PriceError(str(error)) from error
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aai_gateway.core.price_book import surcharge
 from aai_gateway.core.prices import (
     FALLBACK,
     SpeechJob,
@@ -314,8 +315,8 @@ def test_caches_that_exceed_the_prompt_leave_no_negative_line():
 
 
 def test_an_unknown_model_costs_the_highest_known_price_of_each_kind():
-    known = [row for entry in BOOK.chat_models.values() for row in entry.terms.prices]
-    fallback = BOOK.fallback_chat.prices[-1]
+    known = [row for entry in BOOK.chat_models.values() for row in entry.terms.prices[Region.US]]
+    fallback = BOOK.fallback_chat.prices[Region.US][-1]
 
     for kind in ("input", "output", "cache_read", "cache_write", "cache_write_1h"):
         highest = max(price for row in known if (price := getattr(row, kind)) is not None)
@@ -458,10 +459,10 @@ def test_the_book_holds_every_published_chat_price():
 
     for fact in facts:
         entry = BOOK.chat_models[fact["id"]]
-        row = entry.terms.prices[-1]
+        row = entry.terms.prices[Region.US][-1]
         for kind in ("input", "output", "cache_read", "cache_write", "cache_write_1h"):
             assert published(fact, kind) == getattr(row, kind), (fact["id"], kind)
-        assert bool(fact["regional_surcharge"]) == entry.terms.surcharged
+        assert Decimal(str(fact["regional_surcharge"])) == surcharge(BOOK, Region.US, entry.terms, NOW)
         assert fact["context"] == entry.context
         assert tuple(fact["supported_parameters"]) == entry.parameters
     assert len(facts) == len(BOOK.chat_models)

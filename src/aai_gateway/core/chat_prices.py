@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from aai_gateway.core.costs import FALLBACK, Cost, line_item
-from aai_gateway.core.price_book import ChatEntry, ChatTerms, PriceBook, TokenPrices, in_force
+from aai_gateway.core.price_book import ChatEntry, ChatTerms, PriceBook, TokenPrices, in_force, surcharge
 from aai_gateway.core.regions import Region
 
 
@@ -87,13 +87,14 @@ def price_chat(
     """
     entry = book.chat_models.get(book.chat_aliases.get(model, model))
     terms = entry.terms if entry is not None else book.fallback_chat
-    rates = _rates(
-        in_force(terms.prices, at), Decimal(1) if global_region else _factor(book, region, terms, at)
-    )
+    rates = _in_region(book, region, terms, at) if not global_region else _list_price(region, terms, at)
+    unknown = entry is None
     items = tuple(
-        line_item(name, tokens, "token", rate) for name, tokens, rate in _token_lines(usage, rates) if tokens
+        line_item(name, tokens, "token", rate, fallback=unknown)
+        for name, tokens, rate in _token_lines(usage, rates)
+        if tokens
     )
-    return Cost(items=items, model=model, priced_as=None if entry is not None else FALLBACK)
+    return Cost(items=items, model=model, priced_as=FALLBACK if unknown else None)
 
 
 def chat_models(book: PriceBook, region: Region, at: datetime) -> tuple[ChatModel, ...]:
@@ -107,15 +108,22 @@ def chat_models(book: PriceBook, region: Region, at: datetime) -> tuple[ChatMode
 
 
 def _chat_model(book: PriceBook, region: Region, name: str, entry: ChatEntry, at: datetime) -> ChatModel:
-    prices = in_force(entry.terms.prices, at)
     return ChatModel(
         id=name,
         region=region,
         context=entry.context,
         supported_parameters=entry.parameters,
-        in_region=_rates(prices, _factor(book, region, entry.terms, at)),
-        list_price=_rates(prices, Decimal(1)),
+        in_region=_in_region(book, region, entry.terms, at),
+        list_price=_list_price(region, entry.terms, at),
     )
+
+
+def _in_region(book: PriceBook, region: Region, terms: ChatTerms, at: datetime) -> Rates:
+    return _rates(in_force(terms.prices[region], at), 1 + surcharge(book, region, terms, at))
+
+
+def _list_price(region: Region, terms: ChatTerms, at: datetime) -> Rates:
+    return _rates(in_force(terms.prices[region], at), Decimal(1))
 
 
 def _rates(prices: TokenPrices, factor: Decimal) -> Rates:
@@ -129,12 +137,6 @@ def _rates(prices: TokenPrices, factor: Decimal) -> Rates:
         cache_write=cache(prices.cache_write),
         cache_write_1h=cache(prices.cache_write_1h),
     )
-
-
-def _factor(book: PriceBook, region: Region, terms: ChatTerms, at: datetime) -> Decimal:
-    if not terms.surcharged:
-        return Decimal(1)
-    return 1 + in_force(book.in_region_surcharge[region], at).amount
 
 
 def _token_lines(usage: TokenUsage, rates: Rates) -> Iterator[tuple[str, int, Decimal]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Literal
 
 Unit = Literal["second", "token"]
@@ -21,13 +20,17 @@ _UNITS_PER_PRICE: dict[Unit, int] = {"second": 3600, "token": 1_000_000}
 
 @dataclass(frozen=True, slots=True)
 class LineItem:
-    """One line of a cost: `quantity` seconds at `unit_price` USD per hour, or tokens at USD per million."""
+    """One line of a cost: `quantity` seconds at `unit_price` USD per hour, or tokens at USD per million.
+
+    `fallback` says that the price book did not know the line's add-on or model.
+    """
 
     name: str
     quantity: int
     unit: Unit
     unit_price: Decimal
     micros: int
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,14 @@ class Cost:
         return sum(item.micros for item in self.items)
 
 
-def line_item(name: str, quantity: int, unit: Unit, unit_price: Decimal) -> LineItem:
+def line_item(
+    name: str, quantity: int, unit: Unit, unit_price: Decimal, *, fallback: bool = False
+) -> LineItem:
     """`quantity` at `unit_price`, rounded half to even to whole micro-dollars."""
-    exact = Fraction(unit_price) * quantity * 1_000_000 / _UNITS_PER_PRICE[unit]
-    return LineItem(name, quantity, unit, unit_price, round(exact))
+    numerator, denominator = unit_price.as_integer_ratio()
+    numerator *= quantity * 1_000_000
+    denominator *= _UNITS_PER_PRICE[unit]
+    micros, rest = divmod(numerator, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and micros % 2):
+        micros += 1
+    return LineItem(name, quantity, unit, unit_price, micros, fallback)

@@ -3,18 +3,22 @@
 AssemblyAI documentation, "Pricing": each second of `audio_duration` is charged by the model that ran
 (`speech_model_used`), add-ons come on top, both for each channel of a multichannel file, and failed
 transcripts are not charged. Exports are free.
+
+Nothing that may cost is left out: a model, an understanding task, a `domain` or a switch (an option that is
+true) without a price is charged as the price book's fallback. `FREE_OPTIONS` is what is known to be free.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from aai_gateway.core.costs import FALLBACK, Cost, line_item
-from aai_gateway.core.price_book import PriceBook, in_force
+from aai_gateway.core.costs import FALLBACK, Cost, LineItem, line_item
+from aai_gateway.core.price_book import Price, PriceBook, in_force
 from aai_gateway.errors import PriceError
 
 _FLAGS = (
@@ -36,6 +40,33 @@ _FLAGS = (
 
 _CHANNEL_FLAGS = ("multichannel", "dual_channel")
 
+FREE_OPTIONS = frozenset(
+    {
+        # Where the audio is, and who is told of the result
+        *("audio_url", "audio_start_from", "audio_end_at", "throttled"),
+        *("webhook_url", "webhook_auth", "webhook_auth_header_name", "webhook_auth_header_value"),
+        # Which model, and how it listens
+        *("speech_model", "speech_models", "temperature", "remove_audio_tags", "speech_threshold"),
+        *("word_boost", "boost_param", "keyterms_prompt_options", "speed_boost", "language_code"),
+        *("language_codes", "language_detection", "language_detection_options"),
+        *("language_detection_results", "language_confidence_threshold"),
+        # How the text is written
+        *("punctuate", "format_text", "disfluencies", "custom_spelling"),
+        # Details of options that are charged under their own names
+        *("speakers_expected", "speaker_options", "summary_model", "summary_type"),
+        *("content_safety_confidence", "topics", "custom_topics", "redact_pii_policies", "redact_pii_sub"),
+        *("redact_pii_audio_quality", "redact_pii_audio_options", "redact_pii_return_unredacted"),
+        "redact_static_entities",
+    }
+)
+"""Documented fields that cost nothing by themselves: AssemblyAI's "Pricing" has no line for them."""
+
+_KNOWN = FREE_OPTIONS.union(_FLAGS, _CHANNEL_FLAGS)
+_FREE_DOMAINS = ("", "general")
+_UNKNOWN = "unknown_options"
+_ODD = re.compile(r"[^A-Za-z0-9_.-]")
+_LONGEST_NAME = 64
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechJob:
@@ -53,18 +84,22 @@ def billable_options(request: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a submit body (or of a transcript that echoes it) that decides its cost, as JSON values.
 
     Small and free of content: a prompt is kept as true or false. A field that is absent or null stays absent.
+    Names that are not documented but switched on are kept as `unknown_options`.
     """
     options: dict[str, Any] = {
         name: bool(request[name]) for name in (*_FLAGS, *_CHANNEL_FLAGS) if request.get(name) is not None
     }
     if isinstance(request.get("domain"), str):
-        options["domain"] = request["domain"]
+        options["domain"] = _tidy(request["domain"])
     if models := _requested_models(request):
         options["speech_models"] = models
     understanding = request.get("speech_understanding")
     tasks = understanding.get("request") if isinstance(understanding, Mapping) else None
     if isinstance(tasks, Mapping):
-        options["speech_understanding"] = {"request": {str(task): bool(tasks[task]) for task in tasks}}
+        asked = {_tidy(task) for task, wanted in tasks.items() if wanted}
+        options["speech_understanding"] = {"request": {name: name in asked for name in map(_tidy, tasks)}}
+    if unknown := _unknown_options(request):
+        options[_UNKNOWN] = unknown
     return options
 
 
@@ -81,7 +116,9 @@ def speech_job_from(
     if status not in ("completed", "error"):
         raise PriceError(f"A transcript that is {status} has no cost yet.")
     failed = status == "error"
-    options = billable_options(transcript) | billable_options(requested or {})
+    # Only a request has options that are unknown: an answer has fields of its own.
+    echoed = {name: value for name, value in billable_options(transcript).items() if name != _UNKNOWN}
+    options = echoed | billable_options(requested or {})
     models = options.get("speech_models", [])
     used = transcript.get("speech_model_used")
     return SpeechJob(
@@ -99,17 +136,19 @@ def price_speech(book: PriceBook, job: SpeechJob) -> Cost:
     model = job.model or "unknown"
     if job.failed:
         return Cost(items=(), model=model)
-    known = book.speech_models.get(book.speech_aliases.get(model, model))
-    lines = [(model, known or book.fallback_speech_model)]
-    lines += [(addon, book.speech_addons.get(addon, book.fallback_addon)) for addon in job.addons]
     quantity = job.seconds * job.channels
-    return Cost(
-        items=tuple(
-            line_item(name, quantity, "second", in_force(history, job.at).amount) for name, history in lines
-        ),
-        model=model,
-        priced_as=None if known and book.speech_addons.keys() >= set(job.addons) else FALLBACK,
+
+    def line(name: str, history: tuple[Price, ...] | None, fallback: tuple[Price, ...]) -> LineItem:
+        price = in_force(history or fallback, job.at).amount
+        return line_item(name, quantity, "second", price, fallback=history is None)
+
+    known = book.speech_models.get(book.speech_aliases.get(model, model))
+    items = (
+        line(model, known, book.fallback_speech_model),
+        *(line(addon, book.speech_addons.get(addon), book.fallback_addon) for addon in job.addons),
     )
+    priced_as = FALLBACK if any(item.fallback for item in items) else None
+    return Cost(items=items, model=model, priced_as=priced_as)
 
 
 def _requested_models(request: Mapping[str, Any]) -> list[str]:
@@ -119,12 +158,26 @@ def _requested_models(request: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
+def _unknown_options(request: Mapping[str, Any]) -> list[str]:
+    """Names of switches that no documentation has, and of those that were found in it before."""
+    found = request.get(_UNKNOWN)
+    names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    names += [name for name, value in request.items() if value is True and name not in _KNOWN]
+    return sorted(set(map(_tidy, names)) - _KNOWN)
+
+
+def _tidy(name: str) -> str:
+    """A name that a client chose, as it may stand on a bill."""
+    return _ODD.sub("_", name)[:_LONGEST_NAME]
+
+
 def _addons(options: Mapping[str, Any]) -> Iterator[str]:
     yield from (name for name in _FLAGS if options.get(name))
-    if options.get("domain") == "medical-v1":
-        yield "domain=medical-v1"
+    if (domain := options.get("domain", "")) not in _FREE_DOMAINS:
+        yield f"domain={domain}"
     tasks = options.get("speech_understanding", {}).get("request", {})
     yield from (f"speech_understanding.{task}" for task, asked in tasks.items() if asked)
+    yield from options.get(_UNKNOWN, ())
 
 
 def _channels(transcript: Mapping[str, Any], options: Mapping[str, Any]) -> int:
