@@ -7,14 +7,15 @@ import httpx
 import pytest
 from opened_gateway import KEY, TEAM, opened_gateway, speech_client
 
-from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import hash_key
-from aai_gateway.emulator import Emulator, Fault
+from aai_gateway.emulator import Emulator, Fault, sample_path
 from aai_gateway.errors import StoreError
 from aai_gateway.gateway import submission
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.store import intents, transcripts
+from aai_gateway.store import holds, intents, keys, teams, transcripts
+from aai_gateway.store.holds import Hold
 
 HELLO = "https://example.org/audio.wav"
 SUBMIT = "/assemblyai/v2/transcript"
@@ -36,6 +37,18 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 async def open_intents(gateway: Gateway) -> int:
     async with gateway.store.read() as connection:
         return len(await intents.unresolved(connection, Region.US, utc_now()))
+
+
+async def held(gateway: Gateway) -> list[Hold]:
+    async with gateway.store.read() as connection:
+        return list(await holds.list_all(connection))
+
+
+async def team_budget(gateway: Gateway) -> Budget:
+    async with gateway.store.read() as connection:
+        team = await teams.by_id(connection, TEAM)
+    assert team is not None
+    return team.budget
 
 
 async def test_an_accepted_job_is_recorded_with_what_its_price_depends_on(
@@ -75,6 +88,7 @@ async def test_only_a_clear_refusal_closes_the_matter(
     emulator.faults.add(fault)
     assert status == (await client.post(SUBMIT, json={"audio_url": HELLO})).status_code
     assert left_open == await open_intents(gateway)
+    assert left_open == len(await held(gateway))
     assert [] == (await client.get(SUBMIT)).json()["transcripts"]
 
 
@@ -110,3 +124,81 @@ async def test_a_job_that_was_taken_but_not_recorded_stays_an_open_intent(
     monkeypatch.setattr(submission, "record_accepted", full)
     assert 503 == (await client.post(SUBMIT, json={"audio_url": HELLO})).status_code
     assert 1 == await open_intents(gateway)
+
+
+async def test_what_never_left_gives_its_money_back(emulator: Emulator, tmp_path: Path):
+    async with opened_gateway(emulator, tmp_path, us_url="http://127.0.0.1:9") as gateway:
+        async with speech_client(gateway) as client:
+            assert 502 == (await client.post(SUBMIT, json={"audio_url": HELLO})).status_code
+        assert (0, []) == (await open_intents(gateway), await held(gateway))
+
+
+async def test_a_public_url_is_held_for_as_long_as_it_is_assumed_to_be(
+    gateway: Gateway, client: httpx.AsyncClient
+):
+    body = {"audio_url": HELLO, "speech_models": ["universal-2"], "speaker_labels": True}
+    headers = {"x-litellm-tags": "news, radio", "x-litellm-end-user-id": "ann"}
+    answer = await client.post(SUBMIT, json=body, headers=headers)
+    [hold] = await held(gateway)
+    # 15 minutes at $0.17 an hour.
+    assert (42_500, ("news", "radio"), "ann") == (hold.micros, hold.tags, hold.end_user)
+    assert "0.042500" == answer.headers["x-aai-gateway-held-cost"]
+    assert "x-aai-gateway-budget-remaining" not in answer.headers
+
+
+async def test_an_upload_is_held_for_its_length_and_charged_what_was_held(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator
+):
+    async with gateway.store.write() as connection:
+        await teams.update(connection, TEAM, budget=Budget(max_micros=1_000_000))
+    audio = sample_path("interview").read_bytes()
+    url = (await client.post("/assemblyai/v2/upload", content=audio)).json()["upload_url"]
+    made = await client.post(SUBMIT, json={"audio_url": url})
+    [hold] = await held(gateway)
+    left = f"0.{1_000_000 - hold.micros:06d}"
+    assert left == made.headers["x-aai-gateway-budget-remaining"]
+    assert (0, hold.micros) == (
+        (await team_budget(gateway)).spent_micros,
+        (await team_budget(gateway)).held_micros,
+    )
+    transcript_id = made.json()["id"]
+    ended = await client.get(f"{SUBMIT}/{transcript_id}")
+    while ended.json()["status"] not in ("completed", "error"):
+        ended = await client.get(f"{SUBMIT}/{transcript_id}")
+    assert [] == await held(gateway)
+    budget = await team_budget(gateway)
+    assert (hold.micros, 0) == (budget.spent_micros, budget.held_micros)
+    assert f"0.{hold.micros:06d}" == ended.headers["x-aai-gateway-cost"]
+    again = await client.get(f"{SUBMIT}/{transcript_id}")
+    assert ended.headers["x-aai-gateway-cost"] == again.headers["x-aai-gateway-cost"]
+
+
+async def test_a_job_that_would_not_fit_is_refused_and_never_sent(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator
+):
+    async with gateway.store.write() as connection:
+        await keys.update(connection, hash_key(KEY), budget=Budget(max_micros=52_499))
+    asked = len(emulator.requests)
+    answer = await client.post(SUBMIT, json={"audio_url": HELLO})
+    assert 400 == answer.status_code
+    assert (
+        "Budget has been exceeded! Key sk-...team has spent $0.000000 of $0.052499. "
+        "This job is likely to cost $0.052500."
+    ) == answer.json()["error"]
+    assert ([], 0, []) == (emulator.requests[asked:], await open_intents(gateway), await held(gateway))
+
+
+async def test_a_spent_soft_budget_warns_on_every_answer(gateway: Gateway, client: httpx.AsyncClient):
+    async with gateway.store.write() as connection:
+        await teams.update(connection, TEAM, budget=Budget(soft_micros=10), spent_micros=10)
+    answer = await client.post(SUBMIT, json={"audio_url": HELLO})
+    assert 200 == answer.status_code
+    assert (
+        f"Team {TEAM} has spent $0.000010, past its soft budget of $0.000010."
+        == answer.headers["x-aai-gateway-budget-warning"]
+    )
+
+
+async def test_tags_that_no_report_could_show_are_refused(gateway: Gateway, client: httpx.AsyncClient):
+    answer = await client.post(SUBMIT, json={"audio_url": HELLO}, headers={"x-litellm-tags": "x" * 300})
+    assert (400, []) == (answer.status_code, await held(gateway))
