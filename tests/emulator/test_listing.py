@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+
+from aai_gateway.emulator.listing import ListQuery, page
+from aai_gateway.emulator.price_list import PUBLISHED
+from aai_gateway.emulator.world import World
 
 
 @pytest.fixture
@@ -82,3 +88,62 @@ def test_empty(us: httpx.Client):
     assert (10, 0, None, None) == tuple(
         body["page_details"][name] for name in ("limit", "result_count", "prev_url", "next_url")
     )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Five thousand transcripts over five days; each seventh is completed, the others are queued."""
+    world = World("us", "key", tmp_path)
+    first = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    for number in range(5000):
+        created = first + timedelta(days=5) * number / 5000
+        job = world.add_job({"audio_url": "https://example.org/audio.wav"}, "nano", PUBLISHED, created)
+        job.status = "completed" if number % 7 == 0 else "queued"
+    return world
+
+
+def walked(world: World, start: dict[str, str], onward: str) -> list[str]:
+    """The ids of all pages from `start`, newest first, following one of the page's URLs."""
+    pages: list[list[str]] = []
+    query = start
+    while True:
+        listed = page(world, ListQuery.parse(query), "http://emulator")
+        pages.append([item["id"] for item in listed["transcripts"]])
+        url = listed["page_details"][onward]
+        if url is None:
+            break
+        query = dict(parse_qsl(urlsplit(url).query))
+    return [id_ for page in (pages if onward == "prev_url" else pages[::-1]) for id_ in page]
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"status": "completed"}, {"status": "error"}, {"created_on": "2026-11-03"}]
+)
+def test_a_long_list_can_be_walked_both_ways(world: World, kind: dict[str, str]):
+    expected = [
+        job.id
+        for job in reversed(world.order)
+        if kind.get("status", job.status) == job.status
+        and kind.get("created_on", str(job.created.date())) == str(job.created.date())
+    ]
+    assert expected == walked(world, kind | {"limit": "200"}, "prev_url")
+    if expected:
+        oldest = kind | {"limit": "200", "after_id": world.order[0].id}
+        assert [id_ for id_ in expected if id_ != world.order[0].id] == walked(world, oldest, "next_url")
+
+
+def test_a_page_looks_at_no_more_than_it_shows_and_two_beside_it(world: World):
+    class Seen(list):
+        looked_at = 0
+
+        def __getitem__(self, index):
+            self.looked_at += 1
+            return super().__getitem__(index)
+
+    middle = world.order[2500].id
+    world.order = seen = Seen(world.order)
+    for place in ("before_id", "after_id"):
+        seen.looked_at = 0
+        listed = page(world, ListQuery.parse({"limit": "200", place: middle}), "http://emulator")
+        assert 200 == len(listed["transcripts"])
+        assert 202 == seen.looked_at
