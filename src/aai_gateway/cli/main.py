@@ -24,6 +24,7 @@ COMMANDS = (
     "teams",
     "keys",
     "usage",
+    "backup",
     "transcribe",
     "quotes",
     "topics",
