@@ -26,6 +26,7 @@ from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.media import MediaProbe
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -153,19 +154,19 @@ async def _upload(call: Call) -> None:
     headers = call.headers()
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
-    size = 0
+    probe = MediaProbe()
 
-    async def counted() -> AsyncIterator[bytes]:
-        nonlocal size
+    async def watched() -> AsyncIterator[bytes]:
         async for chunk in body_chunks(call.receive):
-            size += len(chunk)
+            probe.feed(chunk)
             yield chunk
 
     async with call.gateway.upstream.request(
-        call.region, "POST", call.target.upstream_path, headers=headers, query=call.query, body=counted()
+        call.region, "POST", call.target.upstream_path, headers=headers, query=call.query, body=watched()
     ) as response:
         body = await _whole(response)
         if response.status == 200 and isinstance(url := _member(body, "upload_url"), str):
+            media = await asyncio.to_thread(probe.finish)
             async with call.gateway.store.write() as connection:
                 await uploads.record(
                     connection,
@@ -174,8 +175,10 @@ async def _upload(call: Call) -> None:
                     owner=call.caller.owner,
                     key_hash=call.caller.key_hash,
                     team_id=call.caller.team_id,
-                    size_bytes=size,
+                    size_bytes=probe.size,
                     created_at=utc_now(),
+                    duration_ms=media.duration_ms if media else None,
+                    channels=media.channels if media else None,
                 )
         await _reply(call, response, body)
 

@@ -16,7 +16,7 @@ from aai_gateway.store.schema import uploads
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload: whose it is, its bytes, and the length of its audio where its bytes told it."""
+    """An upload: whose it is, its size, its audio's length (ms) and channels where its bytes told them."""
 
     region: Region
     owner: str
@@ -71,15 +71,6 @@ async def get(connection: AsyncConnection, region: Region, url: str) -> Upload |
         channels=row["channels"],
         created_at=row["created_at"],
     )
-
-
-async def owner_of(connection: AsyncConnection, region: Region, url: str) -> str | None:
-    """The owner of the upload at exactly this URL."""
-    query = sa.select(uploads.c.owner).where(
-        uploads.c.region == region.value, uploads.c.url_hash == _hash(url)
-    )
-    owner: str | None = await connection.scalar(query)
-    return owner
 
 
 def _hash(url: str) -> str:
