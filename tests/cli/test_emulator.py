@@ -54,6 +54,40 @@ def test_json_is_one_line_of_urls(emulating, number):
         httpx.get(urls["us"])
 
 
+def test_everything_can_be_steered_over_http(emulating):
+    urls = json.loads(emulating("--json", "--account-key", "play", "--job-seconds", "0").stdout.readline())
+    key = {"authorization": "play"}
+
+    def control(method, name, body=None):
+        answer = httpx.request(method, f"{urls['llm_eu']}/_emulator/{name}", json=body)
+        assert 200 == answer.status_code, answer.text
+        return answer
+
+    control("POST", "prices", {"speech": {"models": {"universal-9": "3.6"}}, "surcharge": {"us": "0.2"}})
+    control("POST", "models", {"id": "nova-1", "input": "1000", "output": "1000"})
+    control("POST", "faults", {"method": "POST", "path": "/v2/transcript", "after": True, "cut": True})
+    job = {"audio_url": "https://example.org/audio.wav", "speech_models": ["universal-9"]}
+    with pytest.raises(httpx.TransportError):
+        httpx.post(f"{urls['us']}/v2/transcript", json=job, headers=key)
+    chat = {"model": "nova-1", "messages": [{"role": "user", "content": "Four" * 9}], "max_tokens": 1}
+    answer = httpx.post(f"{urls['llm_us']}/v1/chat/completions", json=chat, headers=key)
+    assert 200 == answer.status_code
+
+    (made,) = [json.loads(line) for line in control("GET", "jobs").text.splitlines()]
+    assert ("us", "completed", 5000) == (made["region"], made["status"], made["micros"])  # 5 s at $3.60
+    rows = control("GET", "invoice").json()["rows"]
+    assert [made["id"], answer.json()["request_id"]] == [row["id"] for row in rows]
+    assert 10 * 1200 == rows[1]["micros"]  # 9 tokens in and 1 out, each at $1000 for a million, and 20 %
+
+    control("POST", "jobs", {"job_seconds": 60})
+    assert "queued" == httpx.post(f"{urls['eu']}/v2/transcript", json=job, headers=key).json()["status"]
+    control("DELETE", "prices")
+    control("DELETE", "models")
+    assert 400 == httpx.post(f"{urls['us']}/v2/transcript", json=job, headers=key).status_code
+    refused = httpx.post(f"{urls['llm_us']}/v1/chat/completions", json=chat, headers=key)
+    assert 400 == refused.status_code
+
+
 def test_what_it_prints_can_be_sourced(emulating):
     process = emulating("--account-key", "two words")
     lines = [process.stdout.readline() for _ in range(5)]

@@ -48,11 +48,16 @@ def test_a_model_without_a_price_is_charged_like_the_dearest():
     assert {"slam-1": 210_000} == items(invoice)
 
 
-def test_a_task_without_a_price_is_charged_like_the_dearest_add_on():
+def test_a_task_or_domain_without_a_price_is_charged_like_the_dearest_add_on():
     invoice = Invoice()
     tasks = {"summarization": {"summary_type": "bullets"}, "translation": {}}
-    invoice.charge_transcript("us", transcript(speech_understanding={"request": tasks}))
-    assert {"universal-2": 150_000, "speech_understanding.summarization": 150_000} == items(invoice)
+    body = transcript(domain="legal-v1", speech_understanding={"request": tasks})
+    invoice.charge_transcript("us", body)
+    assert {
+        "universal-2": 150_000,
+        "domain=legal-v1": 150_000,
+        "speech_understanding.summarization": 150_000,
+    } == items(invoice)
 
 
 def test_every_add_on_has_its_own_line():
@@ -106,7 +111,7 @@ def test_every_add_on_has_its_own_line():
 
 def test_options_that_were_not_asked_for_cost_nothing():
     body = transcript(
-        speaker_labels=False, keyterms_prompt=[], prompt=None, domain=None, speech_understanding=None
+        speaker_labels=False, keyterms_prompt=[], prompt=None, domain="general", speech_understanding=None
     )
     invoice = Invoice()
     invoice.charge_transcript("us", body)

@@ -66,7 +66,8 @@ def test_a_chat_price_that_is_not_named_stays():
         ({"speech": {"models": {"nano": 0.16}}}, "speech.models.nano: 0.16 is no amount"),
         ({"speech": {"models": {"nano": "-1"}}}, "is no amount"),
         ({"speech": {"models": {"nano": "1e3"}}}, "is no amount"),
-        ({"speech": {"addons": {"gold_plating": "1"}}}, "gold_plating is no add-on"),
+        ({"speech": {"addons": {"punctuate": "1"}}}, "punctuate is no add-on"),
+        ({"speech": {"addons": {"gold plating": "1"}}}, "gold plating is no add-on"),
         ({"chat": {CLAUDE: {}}}, "nothing changes"),
         ({"chat": {CLAUDE: {"input": None}}}, "input: None is no amount"),
         ({"chat": {CLAUDE: {"prompt": "1"}}}, "unknown field prompt"),
@@ -189,6 +190,21 @@ def test_a_speech_model_that_is_new_is_taken_and_runs_until_it_is_taken_back(
     assert [("universal-9", "0.5")] == [(item.name, item.unit_price) for item in row.items]
     emulator.prices.reset()
     assert 400 == us.post("/v2/transcript", json=body).status_code
+
+
+def test_an_add_on_that_is_new_is_a_field_that_is_taken_and_charged(emulator: Emulator, us: httpx.Client):
+    body = {"audio_url": HELLO, "speech_models": ["universal-2"], "gold_plating": True, "domain": "legal-v1"}
+    assert 400 == us.post("/v2/transcript", json=body).status_code
+    prices = {"gold_plating": Decimal("0.4"), "domain=legal-v1": Decimal("0.3")}
+    emulator.prices.change(PriceChange(add_ons=prices))
+    assert 400 == us.post("/v2/transcript", json=body | {"gold_plating": "very"}).status_code
+    assert us.post("/v2/transcript", json=body).json()["gold_plating"]
+    assert 200 == us.post("/v2/transcript", json=body | {"gold_plating": False, "domain": None}).status_code
+    with_add_ons, without = (
+        {item.name: item.unit_price for item in row.items} for row in emulator.invoice.rows
+    )
+    assert {"universal-2": "0.15", "gold_plating": "0.4", "domain=legal-v1": "0.3"} == with_add_ons
+    assert {"universal-2": "0.15"} == without
 
 
 def test_a_chat_model_that_no_book_knows_is_served_listed_and_charged(emulator: Emulator):

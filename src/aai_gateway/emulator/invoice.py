@@ -17,22 +17,8 @@ from typing import Any, Literal
 from aai_gateway.emulator.catalogue import Model
 from aai_gateway.emulator.price_list import PUBLISHED, TASK, PriceList
 
-# Request fields that are charged when they are true or not empty; each is the name of its line.
-_FLAGS = (
-    "speaker_labels",
-    "entity_detection",
-    "sentiment_analysis",
-    "auto_chapters",
-    "auto_highlights",
-    "iab_categories",
-    "summarization",
-    "keyterms_prompt",
-    "prompt",
-    "filter_profanity",
-    "redact_pii",
-    "redact_pii_audio",
-    "content_safety",
-)
+# What `domain` says when no special one is meant.
+_NO_DOMAIN = (None, "", "general")
 
 Service = Literal["speech", "chat"]
 
@@ -171,9 +157,9 @@ def _speech_items(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[
 def _speech_prices(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[tuple[str, Decimal]]:
     model = str(transcript.get("speech_model_used"))
     yield model, prices.speech_model(model)
-    names = [field for field in _FLAGS if transcript.get(field)]
-    if transcript.get("domain") == "medical-v1":
-        names.append("domain=medical-v1")
+    names = [option for option in prices.options if transcript.get(option)]
+    if (domain := transcript.get("domain")) not in _NO_DOMAIN:
+        names.append(f"domain={domain}")
     requested = (transcript.get("speech_understanding") or {}).get("request") or {}
     names += [f"{TASK}{task}" for task, wanted in requested.items() if wanted]
     yield from ((name, prices.add_on(name)) for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from typing import Any
 from aai_gateway.emulator.amounts import PricesError, amount, fields_of, moment
 from aai_gateway.emulator.catalogue import MODELS, PRICES, REGIONS, Model, amount_or_none
 from aai_gateway.emulator.price_list import PUBLISHED, TASK, PriceList
+from aai_gateway.emulator.refusals import CHECKS
+
+_ADD_ON = re.compile(rf"({re.escape(TASK)}|domain=)[A-Za-z0-9_.-]{{1,64}}|[a-z][a-z0-9_]{{0,63}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,9 @@ class PriceChange:
     speech_models: Mapping[str, Decimal] = field(default_factory=dict)
     """USD per hour. A name that is new becomes a model that `speech_models` takes and that runs."""
     add_ons: Mapping[str, Decimal] = field(default_factory=dict)
-    """USD per hour, by the name of the invoice's line."""
+    """USD per hour, by the name of the invoice's line. One that is new becomes a field, true or false, that a
+    request may have.
+    """
     chat: Mapping[str, Mapping[str, Decimal | None]] = field(default_factory=dict)
     """By model id, USD per 1M tokens of `input`, `output`, `cache_read`, `cache_write`, `cache_write_1h`; a
     cache price of None is the input price.
@@ -52,7 +58,7 @@ class PriceChange:
         if not (self.speech_models or self.add_ons or self.chat or self.surcharges):
             raise PricesError("prices: nothing changes")
         for name in self.add_ons:
-            if name not in PUBLISHED.add_ons and not (name.startswith(TASK) and name != TASK):
+            if name not in PUBLISHED.add_ons and (name in CHECKS or not _ADD_ON.fullmatch(name)):
                 raise PricesError(f"speech.addons: {name} is no add-on")
         for region in self.surcharges:
             if region not in REGIONS:

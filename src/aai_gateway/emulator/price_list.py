@@ -41,9 +41,9 @@ speech_understanding.speaker_identification 0.02
 speech_understanding.translation            0.06
 speech_understanding.custom_formatting      0.03
 """
-# Without a published price: a model is charged like the dearest, so is a `speech_understanding` task.
+# Without a published price: a model is charged like the dearest, so is an understanding task or a domain.
 _OTHER_MODEL = Decimal("0.21")
-_OTHER_TASK = Decimal("0.15")
+_OTHER_ADD_ON = Decimal("0.15")
 
 TASK = "speech_understanding."
 """How the line of a `speech_understanding` task begins; the task's name follows."""
@@ -66,7 +66,12 @@ class PriceList:
 
     def add_on(self, name: str) -> Decimal:
         """An hour with an add-on, on top of the model."""
-        return self.add_ons.get(name, _OTHER_TASK)
+        return self.add_ons.get(name, _OTHER_ADD_ON)
+
+    @property
+    def options(self) -> list[str]:
+        """The add-ons that are fields of a request, charged when they are true or not empty."""
+        return [name for name in self.add_ons if name.isidentifier()]
 
     def surcharge(self, model: Model, region: str) -> Decimal:
         """What staying in `region` costs on top, as a share of the price; models without one never do."""

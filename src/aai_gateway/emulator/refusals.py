@@ -118,17 +118,17 @@ _ENGLISH_ONLY = ("auto_chapters", "summarization", "sentiment_analysis", "auto_h
 _FORMATS = {"date": "date", "phone_number": "phone_number", "email": "email_address"}
 
 
-def refusal(body: Any, more_models: Container[str] = ()) -> str | None:
+def refusal(body: Any, more_models: Container[str] = (), more_options: Container[str] = ()) -> str | None:
     """Why AssemblyAI would not take this request body (status 400), or None when it would.
 
-    `more_models` are names of models beside `MODELS`.
+    `more_models` are names of models beside `MODELS`, `more_options` fields beside `CHECKS`, true or false.
     """
     if not isinstance(body, dict) or not isinstance(body.get("audio_url"), str):
         return SCHEMA
-    if any(
-        name not in CHECKS or (value is not None and not CHECKS[name](value)) for name, value in body.items()
-    ):
-        return SCHEMA
+    for name, value in body.items():
+        check = CHECKS.get(name) or (_boolean if name in more_options else None)
+        if check is None or (value is not None and not check(value)):
+            return SCHEMA
     if not re.match(r"https?://[^\s/]+", body["audio_url"]):
         return "Transcript creation error, audio_url should start with http"
     if reason := next((text for rule in _RULES if (text := rule(body))), None):

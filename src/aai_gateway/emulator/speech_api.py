@@ -128,7 +128,7 @@ class SpeechApi:
             return refused(SCHEMA)
         created = datetime.now(timezone.utc)
         prices = self._prices.at(created)
-        if reason := refusal(body, prices.speech_models):
+        if reason := refusal(body, prices.speech_models, prices.options):
             return refused(reason)
         return encoded(await self._jobs.submit(body, created, prices))
 
