@@ -239,6 +239,12 @@ def test_what_cannot_be_told_is_none(data: bytes):
     assert None is probed(data)
 
 
+def test_a_file_that_states_a_length_of_nothing_is_none():
+    fragments = (("movflags", "+frag_keyframe+empty_moov"),)
+    assert None is probed(media_file("mp4", "aac", SECONDS, container_options=fragments))
+    assert None is probed(media_file("flac", "flac", SECONDS, piped=True))
+
+
 def test_a_length_that_would_come_out_of_what_was_not_kept_is_none():
     # COMM, with the length, lies behind more than the head, and before more than the tail.
     comm = struct.pack(">4sIhLh10s", b"COMM", 18, 1, 16_000, 16, bytes.fromhex("400cfa00000000000000"))

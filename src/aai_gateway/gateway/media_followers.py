@@ -44,7 +44,7 @@ class Mp4Boxes:
     """Gathers the few boxes of an MP4 that tell its length, wherever its `moov` stands.
 
     A `moov` holds an index of every sample, half a megabyte for each hour, and often stands at the end: that
-    index is skipped.
+    index is skipped. An MP4 in fragments states a length of 0.
     """
 
     MOST_BOXES = 4096
