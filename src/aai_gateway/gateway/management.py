@@ -242,7 +242,7 @@ async def _new_team(connection: AsyncConnection, data: Data, now: datetime) -> A
         text = f"Team id = {team_id} already exists. Please use a different team id."
         raise shapes.BadField("team_id", text)
     blank = Team(id=team_id, alias=team_id, created_at=now)
-    changes = shapes.team_changes(body, blank, now)
+    changes = shapes.team_changes(body, blank)
     budget = replace(changes.pop("budget", Budget()), spent_micros=changes.pop("spent_micros", 0))
     return rows.team_json(await teams.create(connection, replace(blank, budget=budget, **changes)), now)
 
@@ -250,7 +250,7 @@ async def _new_team(connection: AsyncConnection, data: Data, now: datetime) -> A
 async def _update_team(connection: AsyncConnection, data: Data, now: datetime) -> Any:
     body = shapes.read(shapes.UpdateTeam, data)
     team = await _existing_team(connection, body.team_id)
-    team = await teams.update(connection, team.id, **shapes.team_changes(body, team, now))
+    team = await teams.update(connection, team.id, **shapes.team_changes(body, team))
     return {"team_id": team.id, "data": rows.team_json(team, now)}
 
 

@@ -8,7 +8,8 @@ not enforced would be a broken promise.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, next_reset
+from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, parse_duration, require_sound_limits
 from aai_gateway.core.durations import after
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key
@@ -73,6 +74,7 @@ class _Shared(_Body):
 
     models: Names | None = None
     max_budget: Annotated[int | None, _money("max_budget")] = None
+    soft_budget: Annotated[int | None, _money("soft_budget")] = None
     budget_duration: str | None = None
     spend: Annotated[int | None, _money("spend")] = None
     metadata: dict[str, Any] | None = None
@@ -206,9 +208,11 @@ def custom_key(key: str) -> str:
     return key
 
 
-def _end(field: str, end_of: Callable[[], datetime]) -> datetime:
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Turn what is wrong with a field into BadField."""
     try:
-        return end_of()
+        yield
     except ConfigurationError as error:
         raise BadField(field, f"{field}: {error}") from None
 
@@ -216,7 +220,7 @@ def _end(field: str, end_of: Callable[[], datetime]) -> datetime:
 def key_changes(body: _KeyFields, key: VirtualKey, now: datetime) -> dict[str, Any]:
     """What a body changes of a key, as `store.keys.update` takes it. Raises BadField."""
     sent = body.model_fields_set
-    changes = _shared_changes(body, key, now)
+    changes = _shared_changes(body, key)
     if "key_alias" in sent:
         changes["alias"] = body.key_alias
     if "user_id" in sent:
@@ -224,14 +228,15 @@ def key_changes(body: _KeyFields, key: VirtualKey, now: datetime) -> dict[str, A
     if "team_id" in sent and body.team_id != "":
         changes["team_id"] = body.team_id
     if "duration" in sent:
-        forever = body.duration in (None, _NEVER)
-        changes["expires_at"] = None if forever else _end("duration", lambda: after(now, str(body.duration)))
+        forever = body.duration is None or body.duration == _NEVER
+        with _naming("duration"):
+            changes["expires_at"] = None if forever else after(now, str(body.duration))
     return changes
 
 
-def team_changes(body: NewTeam | UpdateTeam, team: Team, now: datetime) -> dict[str, Any]:
+def team_changes(body: NewTeam | UpdateTeam, team: Team) -> dict[str, Any]:
     """What a body changes of a team, as `store.teams.update` takes it. Raises BadField."""
-    changes = _shared_changes(body, team, now)
+    changes = _shared_changes(body, team)
     if changes.get("regions", ()) is None:
         changes["regions"] = ALL_REGIONS
     if body.team_alias is not None:
@@ -239,7 +244,7 @@ def team_changes(body: NewTeam | UpdateTeam, team: Team, now: datetime) -> dict[
     return changes
 
 
-def _shared_changes(body: _Shared, holder: VirtualKey | Team, now: datetime) -> dict[str, Any]:
+def _shared_changes(body: _Shared, holder: VirtualKey | Team) -> dict[str, Any]:
     sent = body.model_fields_set
     changes: dict[str, Any] = {}
     if "models" in sent:
@@ -248,8 +253,8 @@ def _shared_changes(body: _Shared, holder: VirtualKey | Team, now: datetime) -> 
         changes["blocked"] = bool(body.blocked)
     if sent & {"regions", "allowed_model_region"}:
         changes["regions"] = _regions(body)
-    if sent & {"max_budget", "budget_duration"}:
-        changes["budget"] = _budget(body, holder.budget, now)
+    if sent & {"max_budget", "soft_budget", "budget_duration"}:
+        changes["budget"] = _limits(body, holder.budget)
     if body.spend is not None:
         changes["spent_micros"] = body.spend
     if sent & {"metadata", "tags"}:
@@ -268,11 +273,17 @@ def _regions(body: _Shared) -> tuple[Region, ...] | None:
     return None if wanted is None else tuple(region for region in ALL_REGIONS if region in wanted)
 
 
-def _budget(body: _Shared, budget: Budget, now: datetime) -> Budget:
-    if "max_budget" in body.model_fields_set:
+def _limits(body: _Shared, budget: Budget) -> Budget:
+    """The budget's limits with what was sent. Raises BadField for limits that contradict each other."""
+    sent = body.model_fields_set
+    if "max_budget" in sent:
         budget = replace(budget, max_micros=body.max_budget)
-    if "budget_duration" in body.model_fields_set:
+    if "soft_budget" in sent:
+        budget = replace(budget, soft_micros=body.soft_budget)
+    if "budget_duration" in sent:
         duration = body.budget_duration or None
-        ends = _end("budget_duration", lambda: next_reset(duration, now, now)) if duration else None
-        budget = replace(budget, duration=duration, resets_at=ends)
+        with _naming("budget_duration"):
+            budget = replace(budget, duration=parse_duration(duration) if duration else None, resets_at=None)
+    with _naming("soft_budget" if "soft_budget" in sent else "max_budget"):
+        require_sound_limits(budget)
     return budget

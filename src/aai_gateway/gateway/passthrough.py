@@ -26,7 +26,6 @@ from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
-from aai_gateway.gateway.media import MediaProbe
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -44,6 +43,7 @@ from aai_gateway.gateway.wire import (
     respond_refusal,
     response_headers,
 )
+from aai_gateway.media import MediaProbe
 from aai_gateway.store import transcripts, uploads
 
 log = logging.getLogger("aai_gateway")

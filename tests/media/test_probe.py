@@ -14,7 +14,7 @@ from opened_gateway import opened_gateway, speech_client
 from aai_gateway.core.regions import Region
 from aai_gateway.emulator import Emulator, sample_names, sample_path
 from aai_gateway.emulator.sample_audio import sample_script
-from aai_gateway.gateway.media import HEAD, LONGEST_MS, TAIL, Media, MediaProbe
+from aai_gateway.media.probe import HEAD, LONGEST_MS, TAIL, Media, MediaProbe
 from aai_gateway.store import uploads
 
 MB = 1024 * 1024

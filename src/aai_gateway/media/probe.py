@@ -11,11 +11,11 @@ import logging
 import math
 from dataclasses import dataclass
 
-from aai_gateway.gateway.media_containers import read_aiff, read_asf, read_flac, read_ogg, read_wav
-from aai_gateway.gateway.media_followers import Follower, Mp4Boxes, TagSkipper
-from aai_gateway.gateway.media_frames import is_adts, is_mpeg_audio, read_adts, read_mpeg_audio
-from aai_gateway.gateway.media_matroska import read_matroska
-from aai_gateway.gateway.sparse_file import SparseFile
+from aai_gateway.media.containers import read_aiff, read_asf, read_flac, read_ogg, read_wav
+from aai_gateway.media.followers import Follower, Mp4Boxes, TagSkipper
+from aai_gateway.media.frames import is_adts, is_mpeg_audio, read_adts, read_mpeg_audio
+from aai_gateway.media.matroska import read_matroska
+from aai_gateway.media.sparse_file import SparseFile
 
 log = logging.getLogger("aai_gateway")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutagen.mp3 import HeaderNotFoundError, MPEGFrame, MPEGInfo
 
-from aai_gateway.gateway.sparse_file import Gap, SparseFile
+from aai_gateway.media.sparse_file import Gap, SparseFile
 
 MOST_FRAMES = 2000
 """MPEG frames that are looked at for a mean bitrate: 52 seconds at 44.1 kHz."""

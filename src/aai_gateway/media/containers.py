@@ -16,7 +16,7 @@ from mutagen.oggopus import OggOpusInfo
 from mutagen.oggspeex import OggSpeexInfo
 from mutagen.oggvorbis import OggVorbisInfo
 
-from aai_gateway.gateway.sparse_file import SparseFile
+from aai_gateway.media.sparse_file import SparseFile
 
 MOST_CHUNKS = 1000
 """Chunks, or objects of an ASF header, that are looked at."""

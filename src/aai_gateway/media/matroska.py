@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from aai_gateway.gateway.sparse_file import SparseFile
+from aai_gateway.media.sparse_file import SparseFile
 
 MOST_ELEMENTS = 8192
 
