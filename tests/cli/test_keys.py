@@ -42,6 +42,13 @@ def test_json_has_the_key_and_all_else(run, team):
     )
 
 
+def test_a_soft_budget_is_the_key_s_own(run, team):
+    options = ("--budget", "2.5", "--soft-budget", "2", "--json")
+    made = json.loads(run("keys", "create", "--team", team, *options).stdout)
+    assert ("2.000000", "2.500000") == (made["budget"]["soft_usd"], made["budget"]["max_usd"])
+    run("keys", "create", "--team", team, "--budget", "1", "--soft-budget", "2", status=2)
+
+
 def test_expires_counts_from_now(run, on_store, team):
     key = run("keys", "create", "--team", team, "--expires", "12h").stdout.strip()
     stored = on_store(lambda connection: keys.by_hash(connection, hash_key(key)))

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
-from aai_gateway.store import keys, teams
+from aai_gateway.store import holds, keys, teams
+from aai_gateway.store.holds import Hold
 
 
 def shown(run, name):
@@ -36,6 +38,33 @@ def test_json_has_exact_amounts(run):
     assert (1, "0.000001", "0.000000") == tuple(
         made["budget"][n] for n in ("max_micros", "max_usd", "spent_usd")
     )
+
+
+def test_a_soft_budget_warns_below_the_budget(run):
+    options = ("--budget", "5", "--soft-budget", "4", "--budget-duration", "7d")
+    made = json.loads(run("teams", "create", "lab", *options, "--json").stdout)["budget"]
+    assert ("4.000000", "5.000000", "0.000000") == tuple(made[f"{n}_usd"] for n in ("soft", "left", "held"))
+    run("teams", "update", "lab", "--budget", "3", status=2)
+    run("teams", "update", "lab", "--soft-budget", "2")
+    run("teams", "update", "lab", "--budget", "3")
+    after = shown(run, "lab")["budget"]
+    assert (2_000_000, 3_000_000, "7d", made["resets_at"]) == tuple(
+        after[n] for n in ("soft_micros", "max_micros", "duration", "resets_at")
+    )
+
+
+def test_what_is_held_is_shown(run, on_store):
+    run("teams", "create", "lab", "--budget", "1")
+
+    async def place(connection):
+        team = await teams.get(connection, "lab")
+        one = Hold("h", "speech", Region.US, f"team:{team.id}", 100_000, utc_now(), team_id=team.id)
+        await holds.place(connection, one)
+
+    on_store(place)
+    budget = shown(run, "lab")["budget"]
+    assert (100_000, 900_000) == (budget["held_micros"], budget["left_micros"])
+    assert "$0.000000 +$0.100000 held of $1.000000" in run("teams", "list").stdout
 
 
 def test_list_is_by_name(run):
@@ -97,6 +126,8 @@ def test_a_name_is_taken_once(run):
         ("--budget", "1e12"),
         ("--budget", "0.0000001"),
         ("--budget", "ten"),
+        ("--soft-budget", "ten"),
+        ("--budget", "1", "--soft-budget", "1"),
         ("--budget-duration", "soon"),
         ("--region", "mars"),
     ],

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aai_gateway.core.budgets import Budget, dollars, next_reset, parse_duration, require_left
+from aai_gateway.core.budgets import (
+    Budget,
+    dollars,
+    next_reset,
+    parse_duration,
+    require_left,
+    require_sound_limits,
+)
 from aai_gateway.errors import BudgetExceeded, ConfigurationError
 
 
@@ -89,6 +96,85 @@ def test_a_monthly_budget_keeps_its_day_for_years():
         assert (1, 0) == (budget.resets_at.day, budget.resets_at.hour)
         budget = budget.at(budget.resets_at)
     assert utc(2029, 2, 1) == budget.resets_at
+
+
+def test_a_period_that_has_ended_takes_the_warning_along_and_leaves_what_is_held():
+    budget = Budget(100, "1d", 90, START, soft_micros=80, held_micros=7, warned=True)
+
+    assert Budget(100, "1d", 0, START + timedelta(days=3), 80, 7) == budget.at(
+        START + timedelta(days=2, seconds=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        # Another limit: the period goes on.
+        (Budget(200, "30d"), Budget(200, "30d", 90, START + timedelta(days=9), None, 7)),
+        # The soft budget is above what is spent: it may warn again.
+        (Budget(200, "30d", soft_micros=91), Budget(200, "30d", 90, START + timedelta(days=9), 91, 7)),
+        # It is still spent: once is enough.
+        (
+            Budget(200, "30d", soft_micros=90),
+            Budget(200, "30d", 90, START + timedelta(days=9), 90, 7, warned=True),
+        ),
+        # Another duration begins its own period; no duration keeps what is spent.
+        (
+            Budget(100, "7d", soft_micros=80),
+            Budget(100, "7d", 0, START + timedelta(days=7), 80, 7),
+        ),
+        (Budget(100, soft_micros=80), Budget(100, None, 90, None, 80, 7, warned=True)),
+    ],
+)
+def test_other_limits(limits, expected):
+    budget = Budget(100, "30d", 90, START + timedelta(days=9), 80, 7, warned=True)
+
+    assert expected == budget.with_limits(limits, START)
+
+
+def test_limits_set_after_a_long_sleep_find_the_period_over():
+    budget = Budget(100, "1d", 90, START, soft_micros=80, warned=True)
+
+    found = budget.with_limits(Budget(50, "1d", soft_micros=40), START + timedelta(days=400, hours=1))
+
+    assert Budget(50, "1d", 0, START + timedelta(days=401), 40) == found
+
+
+@pytest.mark.parametrize(
+    "limits", [Budget(), Budget(5), Budget(soft_micros=5), Budget(6, soft_micros=5), Budget(1, soft_micros=0)]
+)
+def test_limits_that_agree(limits):
+    require_sound_limits(limits)
+
+
+@pytest.mark.parametrize(
+    "limits", [Budget(5, soft_micros=5), Budget(5, soft_micros=6), Budget(0, soft_micros=0)]
+)
+def test_a_soft_budget_that_could_not_warn_in_time_is_refused(limits):
+    with pytest.raises(ConfigurationError, match="must be lower than the budget of"):
+        require_sound_limits(limits)
+
+
+@pytest.mark.parametrize(
+    ("duration", "resets_at", "now", "end"),
+    [
+        # The moment itself belongs to the new period.
+        ("1d", utc(2026, 3, 29), utc(2026, 3, 29), utc(2026, 3, 30)),
+        # Clocks change in Europe and America; UTC's days all have 24 hours.
+        ("1d", utc(2026, 3, 29, 0, 30), utc(2026, 3, 29, 12), utc(2026, 3, 30, 0, 30)),
+        ("7d", utc(2026, 10, 24, 9), utc(2026, 11, 3), utc(2026, 11, 7, 9)),
+        ("1mo", utc(2028, 2, 1), utc(2028, 2, 29, 23, 59, 59), utc(2028, 3, 1)),
+        ("1mo", utc(2027, 2, 1), utc(2027, 2, 28, 23, 59, 59), utc(2027, 3, 1)),
+        ("1mo", utc(2026, 12, 1), utc(2027, 1, 1), utc(2027, 2, 1)),
+        ("1mo", utc(2026, 2, 1), utc(2029, 7, 15), utc(2029, 8, 1)),
+        ("30d", utc(2028, 2, 1), utc(2028, 2, 1), utc(2028, 3, 2)),
+    ],
+)
+def test_resets_at_the_moment_over_leap_years_month_ends_and_long_sleeps(duration, resets_at, now, end):
+    budget = Budget(100, duration, 100, resets_at, held_micros=9)
+
+    assert budget == budget.at(resets_at - timedelta(microseconds=1))
+    assert Budget(100, duration, 0, end, held_micros=9) == budget.at(now)
 
 
 def test_a_budget_without_a_period_never_resets():

@@ -151,7 +151,6 @@ async def test_amounts_that_are_none_are_refused(admin, amount):
         ("max_parallel_requests", 2),
         ("guardrails", ["pii"]),
         ("model_max_budget", {"gpt-5": 1}),
-        ("soft_budget", 5),
         ("budget_id", "b"),
         ("allowed_routes", ["/v1/models"]),
         ("object_permission", {"vector_stores": ["v"]}),
@@ -190,6 +189,8 @@ async def test_litellm_s_empty_defaults_are_no_promise(admin):
         ({"duration": "0d"}, 400, "duration"),
         ({"duration": "999999w"}, 400, "duration"),
         ({"budget_duration": "999999mo"}, 400, "budget_duration"),
+        ({"max_budget": 5, "soft_budget": 5}, 400, "soft_budget"),
+        ({"soft_budget": -1}, 400, "soft_budget"),
         ({"key_alias": "two\nlines"}, 422, "key_alias"),
         ({"team_id": "nobody"}, 404, "team_id"),
         ({"key": "short"}, 400, "key"),
@@ -305,6 +306,46 @@ async def test_spend_is_the_period_s_and_can_be_set(admin, store):
     )
     changed = await ok(admin.post("/key/update", json={"key": made["key"], "spend": 0}))
     assert (0, 0.25) == (changed["spend"], changed["total_spend"])
+
+
+@pytest.mark.parametrize("kind", ["key", "team"])
+async def test_a_soft_budget_is_set_changed_shown_and_taken_away(admin, store, kind):
+    make, path, shown = (
+        (new_key, "/key/update", lambda answer: answer)
+        if kind == "key"
+        else (new_team, "/team/update", lambda answer: answer["data"])
+    )
+    made = await make(admin, max_budget=2, soft_budget=1.5, budget_duration="7d")
+    named = {"key": made["key"]} if kind == "key" else {"team_id": made["team_id"]}
+    assert (2.0, 1.5) == (made["max_budget"], made["soft_budget"])
+
+    async def update(**body):
+        return shown(await ok(admin.post(path, json={**named, **body})))
+
+    message = await refused(admin.post(path, json={**named, "max_budget": 1.5}), 400, "max_budget")
+    assert message.endswith("The soft budget of $1.500000 must be lower than the budget of $1.500000.")
+    await refused(admin.post(path, json={**named, "soft_budget": 3}), 400, "soft_budget")
+    changed = await update(max_budget=10)
+    assert (10.0, 1.5, "7d") == tuple(changed[n] for n in ("max_budget", "soft_budget", "budget_duration"))
+    assert (await update(soft_budget=None))["soft_budget"] is None
+    assert 20.0 == (await update(soft_budget=20, max_budget=None))["soft_budget"]
+
+
+async def test_the_same_duration_again_goes_on_with_the_period_and_another_begins_one(admin, store):
+    made = await new_team(admin, budget_duration="30d", spend=0.5)
+
+    async def update(**body):
+        body = {"team_id": made["team_id"], **body}
+        return (await ok(admin.post("/team/update", json=body)))["data"]
+
+    same = await update(budget_duration="30d", max_budget=1)
+    assert (made["budget_reset_at"], 0.5) == (same["budget_reset_at"], same["spend"])
+    monthly = await update(budget_duration="1mo")
+    assert monthly["budget_reset_at"].endswith("-01T00:00:00Z")
+    assert 0.0 == monthly["spend"]
+    await update(spend=0.25)
+    forever = await update(budget_duration=None)
+    assert (None, None, 0.25) == (forever["budget_duration"], forever["budget_reset_at"], forever["spend"])
 
 
 async def test_block_and_unblock(admin):
@@ -460,7 +501,7 @@ async def test_litellm_s_own_types_read_the_answers(admin, monkeypatch):
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     from litellm.proxy import _types
 
-    team = await new_team(admin, team_alias="lab", max_budget=2.5, budget_duration="7d")
+    team = await new_team(admin, team_alias="lab", max_budget=2.5, soft_budget=2, budget_duration="7d")
     made = await new_key(admin, team_id=team["team_id"], duration="1h", tags=["a"], models=["assemblyai/*"])
     info = (await ok(admin.get("/key/info", params={"key": made["key"]})))["info"]
     (listed,) = (await ok(admin.get("/key/list?return_full_object=true")))["keys"]
@@ -471,5 +512,6 @@ async def test_litellm_s_own_types_read_the_answers(admin, monkeypatch):
     assert generated.expires is not None
     assert ["assemblyai/*"] == _types.LiteLLM_VerificationToken.model_validate(info).models
     assert team["team_id"] == _types.UserAPIKeyAuth.model_validate(listed).team_id
-    assert 2.5 == _types.LiteLLM_TeamTable.model_validate(team).max_budget
+    read = _types.LiteLLM_TeamTable.model_validate(team)
+    assert (2.5, 2.0) == (read.max_budget, read.soft_budget)
     assert "lab" == _types.TeamListResponseObject.model_validate(of_team).team_alias

@@ -147,3 +147,61 @@ async def test_the_soft_budget_leaves_one_notice_in_each_period(store: Store) ->
         room = await holds.place(connection, hold(created_at=start))
     assert 700 == room.left_micros
     assert ("Team newsroom has spent $0.000200, past its soft budget of $0.000150.",) == room.warnings
+
+
+async def test_a_team_and_key_that_are_made_again_are_given_back_what_was_held(store: Store) -> None:
+    await make(store, team=Budget(max_micros=1000), key=Budget(max_micros=1000))
+    async with store.write() as connection:
+        await holds.place(connection, hold())
+        await teams.delete(connection, "t")
+    await make(store, team=Budget(max_micros=150), key=Budget(max_micros=150))
+    assert {"team": (0, 100), "key": (0, 100), "gateway": (0, 100)} == await budgets(store)
+    async with store.write() as connection:
+        await holds.release(connection, "hold-1", NOW)
+    assert {"team": (0, 0), "key": (0, 0), "gateway": (0, 0)} == await budgets(store)
+
+
+async def test_a_hold_that_spans_a_reset_is_charged_to_the_new_period(store_url: str) -> None:
+    reset = NOW + timedelta(hours=1)
+    team = Budget(max_micros=1000, duration="1d", resets_at=reset, spent_micros=800)
+    store = await Store.open(store_url)
+    await make(store, team=team)
+    async with store.write() as connection:
+        assert 100 == (await holds.place(connection, hold())).left_micros
+    await store.close()
+
+    store = await Store.open(store_url)
+    at = reset + timedelta(days=4)
+    async with store.write() as connection:
+        room = await holds.place(connection, hold(2, micros=300, created_at=reset))
+        await holds.release(connection, "hold-1", at)
+        row = UsageRow("speech", "t1", Region.US, "team:t", 100, team_id="t", key_hash="k", created_at=at)
+        await usage.record(connection, row)
+        found = await teams.by_id(connection, "t")
+    await store.close()
+    # Of 1000, in the new period: the old hold, and the new one.
+    assert 600 == room.left_micros
+    assert found is not None
+    assert Budget(1000, "1d", 100, reset + timedelta(days=5), held_micros=300) == found.budget
+
+
+async def test_a_soft_budget_that_is_raised_above_what_is_spent_warns_again(store: Store) -> None:
+    await make(store, team=Budget(soft_micros=150))
+    number = 0
+
+    async def charged_notices(**changes: Any) -> int:
+        nonlocal number
+        number += 1
+        row = UsageRow("speech", f"t{number}", Region.US, "team:t", 100, team_id="t", created_at=NOW)
+        async with store.write() as connection:
+            await teams.update(connection, "t", **changes)
+            await usage.record(connection, row)
+            found = await connection.scalar(sa.select(sa.func.count()).select_from(notices))
+        return int(found or 0)
+
+    assert [0, 1, 1] == [await charged_notices() for _ in range(3)]
+    # 300 are spent.
+    assert 1 == await charged_notices(budget=Budget(soft_micros=200))
+    assert 2 == await charged_notices(budget=Budget(soft_micros=500))
+    assert 2 == await charged_notices(spent_micros=500)
+    assert 3 == await charged_notices(spent_micros=450)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from aai_gateway.core.budgets import parse_duration
+from aai_gateway.cli.output import parse_usd
+from aai_gateway.core.budgets import Budget, parse_duration, require_sound_limits
 from aai_gateway.errors import ConfigurationError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -29,6 +30,25 @@ Period = Annotated[
         help="When the budget starts afresh; never unless given.",
     ),
 ]
+
+SoftBudget = Annotated[
+    int | None,
+    typer.Option(
+        "--soft-budget",
+        metavar="USD",
+        parser=parse_usd,
+        help="What may be spent before a warning is given, once in each period.",
+    ),
+]
+
+
+def checked_budget(budget: Budget) -> Budget:
+    """A budget whose limits agree with each other. Raises BadParameter."""
+    try:
+        require_sound_limits(budget)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--soft-budget") from None
+    return budget
 
 
 def checked_name(name: str, option: str) -> str:

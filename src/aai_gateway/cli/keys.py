@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aai_gateway.cli.admin_options import Json, Period, checked_name
+from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budget, checked_name
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
 from aai_gateway.core.budgets import Budget, utc_now
@@ -41,6 +41,7 @@ def create(
     budget: Annotated[
         int | None, typer.Option(metavar="USD", parser=parse_usd, help="The most the key may spend.")
     ] = None,
+    soft_budget: SoftBudget = None,
     budget_duration: Period = None,
     expires: Annotated[
         str | None, typer.Option(metavar="30d|12h|1mo", help="How long the key works; for ever unless given.")
@@ -55,7 +56,7 @@ def create(
         alias=None if alias is None else checked_name(alias, "--alias"),
         regions=tuple(r for r in ALL_REGIONS if r in region) if region else None,
         models=tuple(model or ()),
-        budget=Budget(max_micros=budget, duration=budget_duration),
+        budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
         expires_at=None if expires is None else _expiry(now, expires),
     )
     made, owner = on_store(lambda store: _create(store, key, team))

@@ -67,21 +67,27 @@ def parse_usd(text: str) -> int:
 def budget_json(budget: Budget, now: datetime) -> dict[str, Any]:
     """A budget as it stands at `now`, exact: micro-dollars, and USD as text."""
     current = budget.at(now)
-    limit = current.max_micros
+    amounts = {
+        "max": current.max_micros,
+        "soft": current.soft_micros,
+        "spent": current.spent_micros,
+        "held": current.held_micros,
+        "left": current.left_micros,
+    }
     return {
-        "max_micros": limit,
-        "max_usd": None if limit is None else usd(limit),
-        "spent_micros": current.spent_micros,
-        "spent_usd": usd(current.spent_micros),
+        **{f"{name}_micros": micros for name, micros in amounts.items()},
+        **{f"{name}_usd": None if micros is None else usd(micros) for name, micros in amounts.items()},
         "duration": current.duration,
         "resets_at": current.resets_at,
     }
 
 
 def budget_text(budget: Budget, now: datetime) -> str:
-    """A budget in a table's cell: `$1.250000 of $50.000000 per 30d`."""
+    """A budget in a table's cell: `$1.250000 +$0.100000 held of $50.000000 per 30d`."""
     current = budget.at(now)
     text = dollars(current.spent_micros)
+    if current.held_micros:
+        text += f" +{dollars(current.held_micros)} held"
     if current.max_micros is not None:
         text += f" of {dollars(current.max_micros)}"
     return f"{text} per {current.duration}" if current.duration else text

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aai_gateway.cli.admin_options import Json, Period, checked_name
+from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budget, checked_name
 from aai_gateway.cli.keys import key_json, print_keys
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
@@ -45,6 +46,7 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the team is called.")],
     region: Regions = None,
     budget: MaxBudget = None,
+    soft_budget: SoftBudget = None,
     budget_duration: Period = None,
     model: Models = None,
     as_json: Json = False,
@@ -55,7 +57,7 @@ def create(
         alias=checked_name(name, "NAME"),
         regions=_in_order(region) or ALL_REGIONS,
         models=tuple(model or ()),
-        budget=Budget(max_micros=budget, duration=budget_duration),
+        budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
     )
 
     async def work(store: Store) -> Team:
@@ -117,6 +119,7 @@ def update(
     name: Name,
     region: Regions = None,
     budget: MaxBudget = None,
+    soft_budget: SoftBudget = None,
     budget_duration: Period = None,
     model: Models = None,
     new_name: Annotated[str | None, typer.Option("--name", help="A new name.")] = None,
@@ -133,14 +136,16 @@ def update(
         "blocked": blocked,
     }
     changes = {field: value for field, value in given.items() if value is not None}
+    wanted = {"max_micros": budget, "soft_micros": soft_budget, "duration": budget_duration}
+    limits: dict[str, Any] = {field: value for field, value in wanted.items() if value is not None}
 
     async def work(store: Store) -> Team:
         from aai_gateway.store import teams
 
         async with store.write() as connection:
             team = await existing_team(connection, name)
-            if budget is not None or budget_duration is not None:
-                changes["budget"] = _changed_budget(team.budget, budget, budget_duration)
+            if limits:
+                changes["budget"] = checked_budget(replace(team.budget, **limits))
             return await teams.update(connection, team.id, **changes)
 
     team, now = on_store(work), utc_now()
@@ -197,11 +202,3 @@ def _row(team: Team, now: datetime) -> tuple[str, ...]:
 
 def _in_order(regions: list[Region] | None) -> tuple[Region, ...] | None:
     return tuple(region for region in ALL_REGIONS if region in regions) if regions else None
-
-
-def _changed_budget(budget: Budget, max_micros: int | None, duration: str | None) -> Budget:
-    """The budget with what was given; a new period begins now."""
-    limit = budget.max_micros if max_micros is None else max_micros
-    if duration is None:
-        return Budget(max_micros=limit, duration=budget.duration, resets_at=budget.resets_at)
-    return Budget(max_micros=limit, duration=duration)

@@ -49,6 +49,25 @@ class Budget:
         resets_at = next_reset(self.duration, self.resets_at, now)
         return replace(self, spent_micros=0, warned=False, resets_at=resets_at)
 
+    def with_limits(self, limits: Budget, now: datetime) -> Budget:
+        """The budget under the limits, soft limit and duration of `limits`, from `now` on.
+
+        What is held stays. Another duration begins a period of its own, with nothing spent; taking the
+        duration away keeps what is spent. A warning that was given is given again, once the soft budget is
+        above what is spent.
+        """
+        budget = replace(self.at(now), max_micros=limits.max_micros, soft_micros=limits.soft_micros)
+        if limits.duration is None:
+            budget = replace(budget, duration=None, resets_at=None)
+        elif limits.duration != budget.duration or budget.resets_at is None:
+            ends = next_reset(limits.duration, now, now)
+            budget = replace(budget, duration=limits.duration, resets_at=ends, spent_micros=0)
+        return budget.rearmed()
+
+    def rearmed(self) -> Budget:
+        """The budget without its warning, unless its soft budget is spent."""
+        return replace(self, warned=self.warned and self.is_past_soft)
+
     @property
     def left_micros(self) -> int | None:
         """What may still be spent or held, or None when there is no limit."""
@@ -76,6 +95,18 @@ def require_left(owner: str, budget: Budget, now: datetime, micros: int = 0) -> 
         f"Budget has been exceeded! {owner} has spent {dollars(current.spent_micros)} "
         f"of {dollars(current.max_micros)}{held}.{needs}{when}"
     )
+
+
+def require_sound_limits(limits: Budget) -> None:
+    """Raise ConfigurationError for limits that contradict each other: nobody would be warned in time.
+
+    LiteLLM asks the same of teams: `soft_budget` is strictly lower than `max_budget`.
+    """
+    hard, soft = limits.max_micros, limits.soft_micros
+    if hard is not None and soft is not None and soft >= hard:
+        raise ConfigurationError(
+            f"The soft budget of {dollars(soft)} must be lower than the budget of {dollars(hard)}."
+        )
 
 
 def parse_duration(text: str) -> str:

@@ -7,7 +7,7 @@ then the gateway. On Postgres two jobs that took them in opposite order would wa
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, next_reset
-from aai_gateway.store.schema import gateway_budget, teams, virtual_keys
+from aai_gateway.store.schema import gateway_budget, holds, teams, virtual_keys
 
 
 def budget_of(row: sa.RowMapping, table: sa.Table) -> Budget:
@@ -31,19 +31,54 @@ def budget_of(row: sa.RowMapping, table: sa.Table) -> Budget:
     )
 
 
-def limit_values(budget: Budget, start: datetime) -> dict[str, Any]:
-    """The columns that set a budget's limits and period; what is spent and held of it stays.
+def new_values(budget: Budget, created_at: datetime, is_its_hold: sa.ColumnElement[bool]) -> dict[str, Any]:
+    """The columns of a new row's budget. A period without an end begins at `created_at`.
 
-    A period without an end begins at `start`, so that no budget with a duration forgets to reset.
+    What is held already belongs to an earlier key or team of the same name, and is given back to this one.
     """
     ends = budget.resets_at if budget.duration is not None else None
     if budget.duration is not None and ends is None:
-        ends = next_reset(budget.duration, start, start)
+        ends = next_reset(budget.duration, created_at, created_at)
     return {
         "max_micros": budget.max_micros,
         "soft_micros": budget.soft_micros,
         "budget_duration": budget.duration,
         "budget_resets_at": ends,
+        "spent_micros": budget.spent_micros,
+        "held_micros": sa.select(sa.func.coalesce(sa.func.sum(holds.c.micros), 0))
+        .where(is_its_hold)
+        .scalar_subquery(),
+    }
+
+
+async def changed_values(
+    connection: AsyncConnection,
+    table: sa.Table,
+    row_is: sa.ColumnElement[bool],
+    now: datetime,
+    *,
+    limits: Budget | None = None,
+    spent_micros: int | None = None,
+) -> dict[str, Any]:
+    """The columns of a row's budget under other limits, or with another sum spent; {} when there is no row.
+
+    The row is locked first, so that no charge between reading and writing is forgotten.
+    """
+    row = await _locked(connection, table, row_is)
+    if row is None:
+        return {}
+    budget = budget_of(row, table).at(now)
+    if limits is not None:
+        budget = budget.with_limits(limits, now)
+    if spent_micros is not None:
+        budget = replace(budget, spent_micros=spent_micros).rearmed()
+    return {
+        "max_micros": budget.max_micros,
+        "soft_micros": budget.soft_micros,
+        "budget_duration": budget.duration,
+        "budget_resets_at": budget.resets_at,
+        "spent_micros": budget.spent_micros,
+        "warned": budget.warned,
     }
 
 

@@ -17,8 +17,8 @@ from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import StoreError
-from aai_gateway.store._budgets import budget_of, limit_values
-from aai_gateway.store.schema import teams, virtual_keys
+from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store.schema import holds, teams, virtual_keys
 from aai_gateway.store.teams import team_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _WITH_TEAM = (
 
 
 class KeyChanges(TypedDict, total=False):
-    """What `update` may change. `budget` sets limit and period; `spent_micros` sets what is spent."""
+    """What `update` may change. `budget` sets limits and duration; `spent_micros` what is spent."""
 
     alias: str | None
     team_id: str | None
@@ -61,8 +61,7 @@ async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
         "user_id": key.user_id,
         "regions": None if key.regions is None else [region.value for region in key.regions],
         "models": list(key.models),
-        **limit_values(key.budget, created_at),
-        "spent_micros": key.budget.spent_micros,
+        **new_values(key.budget, created_at, holds.c.key_hash == key.hash),
         "expires_at": key.expires_at,
         "blocked": key.blocked,
         "created_at": created_at,
@@ -121,8 +120,15 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
     Raises StoreError for one that is not there, an alias that is taken, or a team that is not there.
     """
     values: dict[str, Any] = dict(changes)
-    if "budget" in values:
-        values |= limit_values(values.pop("budget"), utc_now())
+    if values.keys() & {"budget", "spent_micros"}:
+        values |= await changed_values(
+            connection,
+            virtual_keys,
+            virtual_keys.c.hash == key_hash,
+            utc_now(),
+            limits=values.pop("budget", None),
+            spent_micros=values.pop("spent_micros", None),
+        )
     if values:
         try:
             query = sa.update(virtual_keys).where(virtual_keys.c.hash == key_hash)

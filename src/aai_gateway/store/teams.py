@@ -13,15 +13,15 @@ from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.errors import StoreError
-from aai_gateway.store._budgets import budget_of, limit_values
-from aai_gateway.store.schema import teams
+from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store.schema import holds, teams, virtual_keys
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
 class TeamChanges(TypedDict, total=False):
-    """What `update` may change. `budget` sets limit and period; `spent_micros` sets what is spent."""
+    """What `update` may change. `budget` sets limits and duration; `spent_micros` what is spent."""
 
     alias: str
     regions: tuple[Region, ...]
@@ -40,8 +40,7 @@ async def create(connection: AsyncConnection, team: Team) -> Team:
         "alias": team.alias,
         "regions": [region.value for region in team.regions],
         "models": list(team.models),
-        **limit_values(team.budget, created_at),
-        "spent_micros": team.budget.spent_micros,
+        **new_values(team.budget, created_at, holds.c.team_id == team.id),
         "blocked": team.blocked,
         "created_at": created_at,
         "metadata": dict(team.metadata),
@@ -76,8 +75,15 @@ async def list_all(connection: AsyncConnection) -> list[Team]:
 async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[TeamChanges]) -> Team:
     """Change a team and return it. Raises StoreError for one that is not there, or an alias that is taken."""
     values: dict[str, Any] = dict(changes)
-    if "budget" in values:
-        values |= limit_values(values.pop("budget"), utc_now())
+    if values.keys() & {"budget", "spent_micros"}:
+        values |= await changed_values(
+            connection,
+            teams,
+            teams.c.id == team_id,
+            utc_now(),
+            limits=values.pop("budget", None),
+            spent_micros=values.pop("spent_micros", None),
+        )
     if values:
         try:
             await connection.execute(sa.update(teams).where(teams.c.id == team_id).values(values))
@@ -88,6 +94,8 @@ async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[Te
 
 async def delete(connection: AsyncConnection, team_id: str) -> bool:
     """Remove a team and its keys; transcripts and usage stay. Whether there was one."""
+    # Keys first, as jobs lock them: a job that waits for its team would hold up the team's deletion for ever.
+    await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.team_id == team_id))
     result = await connection.execute(sa.delete(teams).where(teams.c.id == team_id))
     return result.rowcount == 1
 
