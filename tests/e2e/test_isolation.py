@@ -225,7 +225,8 @@ def test_a_key_that_another_process_takes_back_is_refused_at_its_next_request(ga
 
 
 def test_a_spent_budget_refuses_submissions_but_no_polls(gateway: GatewayProcess, emulator: Emulator):
-    team = gateway.team(max_budget=0.0001)
+    # Enough for one URL of unknown length, but not for a second beside the first one's charge.
+    team = gateway.team(max_budget=0.0526)
     with client_of(gateway, team) as client:
         made = client.post("/v2/transcript", json=HELLO).json()["id"]
         until(lambda: completed(client, made))
