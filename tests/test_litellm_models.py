@@ -100,3 +100,33 @@ print(json.dumps({"same": once is again, "count": litellm.openai_compatible_prov
     found = run(script, key=emulator.config.account_key)
 
     assert {"same": True, "count": 1, "stripped": [{"content": "x"}]} == found
+
+
+def test_a_newer_price_book_takes_the_place_of_the_older(emulator: Emulator) -> None:
+    script = """
+import json, litellm
+import aai_gateway.litellm_models as ours
+from aai_gateway.core.price_overlays import merge
+from aai_gateway.core.price_parsing import parse_overlay
+from aai_gateway.price_book import load_price_book
+name = "assemblyai/claude-sonnet-4-6"
+def cost():
+    return litellm.cost_per_token(model=name, prompt_tokens=1_000_000, completion_tokens=0)[0]
+line = {"from": "2026-11-01", "input": "4", "output": "15", "source": "a page"}
+new = {"context": 9, "regions": ["us"], "surcharge": False, "parameters": [], "prices": [line]}
+models = {"claude-sonnet-4-6": {"prices": [line]}, "new-model": new}
+book = merge(load_price_book(), parse_overlay({"chat": {"models": models}}))
+found = [cost()]
+for one in (book, book, None):
+    ours.register(one)
+    found.append(cost())
+listed = "assemblyai/new-model" in litellm.models_by_provider["assemblyai"]
+list_price = litellm.model_cost[ours.GLOBAL_PREFIX + "claude-sonnet-4-6"]["input_cost_per_token"]
+print(json.dumps({"costs": found, "listed": listed, "list_price": list_price}))
+"""
+
+    found = run(script, key=emulator.config.account_key)
+
+    assert pytest.approx([3.3, 4.4, 4.4, 3.3]) == found["costs"]
+    assert pytest.approx(3e-6) == found["list_price"]
+    assert not found["listed"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from aai_gateway.core.price_book import in_force
+from aai_gateway.core.price_book import amount_text, in_force, moment_text
 from aai_gateway.errors import PriceError
 from aai_gateway.price_book import load_price_book, read_price_book
 
@@ -71,6 +71,39 @@ def test_a_price_holds_from_its_day_in_utc(moment, usd):
 
 
 @pytest.mark.parametrize(
+    ("since", "before", "after"),
+    [
+        ("2026-06-01T10:30:00Z", "2026-06-01T10:29:59+00:00", "2026-06-01T10:30:00+00:00"),
+        ('"2026-06-01T10:30:00Z"', "2026-06-01T10:29:59+00:00", "2026-06-01T10:30:00+00:00"),
+        ("2026-06-01T12:30:00+02:00", "2026-06-01T10:29:59+00:00", "2026-06-01T10:30:00+00:00"),
+        ('"2026-06-01"', "2026-05-31T23:59:59+00:00", "2026-06-01T00:00:00+00:00"),
+    ],
+)
+def test_a_price_may_begin_at_a_moment(since, before, after):
+    history = read_price_book(GOOD.replace("from: 2026-06-01", f"from: {since}")).speech_models["universal-2"]
+
+    assert Decimal("0.15") == in_force(history, datetime.fromisoformat(before)).amount
+    assert Decimal("0.17") == in_force(history, datetime.fromisoformat(after)).amount
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2026, 10, 7, tzinfo=timezone.utc), "2026-10-07"),
+        (datetime.fromisoformat("2026-10-07T02:00:00+02:00"), "2026-10-07"),
+        (datetime(2026, 10, 7, 14, 30, tzinfo=timezone.utc), "2026-10-07T14:30:00Z"),
+    ],
+)
+def test_moments_are_written_as_they_are_read(moment, text):
+    assert text == moment_text(moment)
+
+
+@pytest.mark.parametrize(("amount", "text"), [("3.5", "3.50"), ("0.1250", "0.125"), ("1E+4", "10000.00")])
+def test_amounts_have_two_decimals_or_as_many_as_they_need(amount, text):
+    assert text == amount_text(Decimal(amount))
+
+
+@pytest.mark.parametrize(
     ("good", "bad", "text"),
     [
         (
@@ -101,6 +134,25 @@ def test_a_price_holds_from_its_day_in_utc(moment, usd):
         ("speech:", "sprache:", "price book: speech is missing"),
         ("      context: 1000", "      context: 1000\n      context: 2", "line 17: context is written twice"),
         ("regions: [us]", "regions: [us", "price_book.yaml: line"),
+        ("from: 2026-06-01", "from: 2026-06-01T10:00:00", "[1].from: write a date as 2026-10-07, or a UTC"),
+        ("surcharge: true", "surcharge: []", "chat.models.m.surcharge: the list is empty"),
+        (
+            "surcharge: true",
+            'surcharge: [{from: 2026-01-01, rate: "25", source: s}]',
+            "chat.models.m.surcharge[0].rate: '25' is no fraction; ten percent is",
+        ),
+        (
+            'prices: [{from: 2026-01-01, input: "1"',
+            'prices: [{from: 2026-01-01, region: us, input: "1"',
+            "chat.models.m.prices: there is no line for eu",
+        ),
+        ("  fallback_model: [{", "  fallback_model: []\n  x: [{", "speech: x is not known here"),
+        ("    m:\n", "    m:\n      retires: soon\n", "chat.models.m.retires: write a date as"),
+        (
+            "  addons:",
+            "  aliases: {universal-2: universal-2}\n  addons:",
+            "speech.aliases.universal-2: an alias is another name",
+        ),
         ("from: 2026-06-01", "from: 2026-13-45", "price_book.yaml: month must be in 1..12"),
     ],
 )

@@ -25,6 +25,7 @@ from aai_gateway.core.prices import (
     token_usage_from,
 )
 from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.core.speech_prices import FREE_OPTIONS
 from aai_gateway.errors import PriceError
 from aai_gateway.price_book import load_price_book
 
@@ -147,6 +148,56 @@ def test_an_unknown_addon_is_priced_at_the_stated_fallback():
 
     assert {"universal-2": 150_000, "speech_understanding.summarization": 150_000} == lines(cost)
     assert FALLBACK == cost.priced_as
+
+
+def unknown_lines(**request: object) -> list[str]:
+    """The lines that are charged at a fallback when this is requested."""
+    cost = price_speech(BOOK, speech_job_from(completed(), request, at=NOW))
+    unknown = [item.name for item in cost.items if item.fallback]
+    assert (FALLBACK if unknown else None) == cost.priced_as
+    assert {150_000 * 282 // 3600} >= {item.micros for item in cost.items if item.fallback}
+    return unknown
+
+
+@pytest.mark.parametrize(
+    ("request_", "unknown"),
+    [
+        ({"speech_understanding": {"request": {"summarization": {"type": "x"}}}}, ["summarization"]),
+        ({"speech_understanding": {"request": {"translation": {}, "dubbing": None}}}, []),
+        ({"speech_understanding": {"request": {"dub bing\n": {"a": 1}}}}, ["dub_bing_"]),
+        ({"domain": "legal-v1"}, ["domain=legal-v1"]),
+        ({"domain": "general"}, []),
+        ({"domain": ""}, []),
+        ({"emotion_detection": True, "laughter": False, "punctuate": True}, ["emotion_detection"]),
+        ({"emotion_detection": {"of": "all"}, "note": "text", "level": 3}, []),
+        ({"x" * 200: True}, ["x" * 64]),
+    ],
+)
+def test_what_may_cost_but_is_not_known_is_charged_at_the_fallback(request_, unknown):
+    assert unknown == [name.removeprefix("speech_understanding.") for name in unknown_lines(**request_)]
+
+
+def test_an_answers_own_fields_are_no_options():
+    echo = completed(webhook_auth=True, throttled=True, is_deleted=True, brand_new=True)
+
+    assert () == speech_job_from(echo, at=NOW).addons
+
+
+def test_the_line_that_was_unknown_is_marked():
+    cost = price_speech(BOOK, speech("universal-9", addons=("prompt", "domain=new")))
+
+    assert {"universal-9": True, "prompt": False, "domain=new": True} == {
+        item.name: item.fallback for item in cost.items
+    }
+
+
+@needs_facts
+def test_every_documented_option_is_charged_or_known_to_be_free():
+    facts = json.loads((SHARED / "fields.json").read_text(encoding="utf-8"))
+    documented = {*facts["request_fields_openapi"], *facts["request_fields_sdk"]}
+
+    assert [] == unknown_lines(**dict.fromkeys(documented - {"speech_model", "speech_models"}, True))
+    assert [] == sorted(documented & FREE_OPTIONS & set(EVERYTHING))
 
 
 def test_a_failed_job_is_free_even_when_it_has_a_length():
@@ -322,6 +373,7 @@ def test_an_unknown_model_costs_the_highest_known_price_of_each_kind():
         highest = max(price for row in known if (price := getattr(row, kind)) is not None)
         assert highest == getattr(fallback, kind)
     cost = chat("gpt-6-sol", MILLION)
+    assert all(item.fallback for item in cost.items)
     assert (38_500_000, "gpt-6-sol", FALLBACK) == (cost.micros, cost.model, cost.priced_as)
 
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "teams",
     "keys",
     "usage",
+    "prices",
     "backup",
     "transcribe",
     "quotes",

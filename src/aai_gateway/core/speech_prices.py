@@ -61,7 +61,7 @@ FREE_OPTIONS = frozenset(
 )
 """Documented fields that cost nothing by themselves: AssemblyAI's "Pricing" has no line for them."""
 
-_KNOWN = FREE_OPTIONS.union(_FLAGS, _CHANNEL_FLAGS)
+_KNOWN = FREE_OPTIONS.union(_FLAGS, _CHANNEL_FLAGS, ("domain", "speech_understanding"))
 _FREE_DOMAINS = ("", "general")
 _UNKNOWN = "unknown_options"
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
