@@ -6,8 +6,10 @@ AssemblyAI's prices, and begins settling. LiteLLM may load it more than once: it
 
 from __future__ import annotations
 
+import asyncio
+
 from aai_gateway.core.tenancy import presented_key
-from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway import litellm_budget, litellm_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
@@ -26,11 +28,11 @@ def _is_master(authorization: str | None) -> bool:
 
 def _install() -> ChatHooks:
     """Build the gateway of this process and, in a proxy, put it in place."""
-    runtime = Runtime(get_settings())
-    hooks = ChatHooks(runtime.ready)
     if not litellm_host.proxy_is_loading():
-        return hooks
+        return ChatHooks(Runtime(get_settings()).ready)
     require_no_database()
+    runtime = Runtime(get_settings(), litellm_budget.configured_limits(get_settings()))
+    hooks = ChatHooks(runtime.ready)
     speech = SpeechRoutes(runtime.ready)
 
     async def store() -> Store:
@@ -48,6 +50,8 @@ def _install() -> ChatHooks:
     if litellm_host.stand_in_front(in_front_of, speech):
         litellm_host.use_identity(hooks.authenticate)
         leave_out_polls()
+        # Later, because LiteLLM takes its settings over one by one, in the config's order.
+        asyncio.get_running_loop().call_soon(litellm_budget.leave_budget_to_us)
         runtime.start()
     return hooks
 

@@ -23,6 +23,7 @@ COMMANDS = (
     "emulator",
     "teams",
     "keys",
+    "budget",
     "usage",
     "prices",
     "backup",

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
+from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.identity import Identity
@@ -17,7 +18,7 @@ from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store
+from aai_gateway.store import Store, gateway_budget
 
 log = logging.getLogger("aai_gateway")
 
@@ -38,8 +39,10 @@ class Gateway:
 class Runtime:
     """Opens the gateway on first use in this process's event loop and closes it when the loop ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: Budget | None = None) -> None:
+        """`limits` are the gateway's own budget as configured; without them the stored ones stay."""
         self._settings = settings
+        self._limits = limits
         self._lock = asyncio.Lock()
         self._gateway: Gateway | None = None
         self._background: asyncio.Task[None] | None = None
@@ -59,6 +62,11 @@ class Runtime:
     async def _open(self) -> Gateway:
         prices = Prices(load_price_book())
         store = await Store.open(self._settings.resolved_store_url)
+        try:
+            await self._set_limits(store)
+        except BaseException:
+            await store.close()
+            raise
         upstream = Upstream(self._settings)
         return Gateway(
             settings=self._settings,
@@ -69,6 +77,12 @@ class Runtime:
             ledger=Ledger(self._settings, store, upstream, prices),
             submissions=Submissions(self._settings, store, upstream, prices),
         )
+
+    async def _set_limits(self, store: Store) -> None:
+        if self._limits is not None:
+            async with store.write() as connection:
+                if await gateway_budget.set_limits(connection, self._limits, utc_now()):
+                    log.info("the gateway's budget has changed")
 
     async def _run(self) -> None:
         """Settle until cancelled; the event loop's end closes what was opened."""

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from aai_gateway.store import holds, intents, keys, notices, teams, transcripts, uploads, usage
+from aai_gateway.store import (
+    gateway_budget,
+    holds,
+    intents,
+    keys,
+    notices,
+    teams,
+    transcripts,
+    uploads,
+    usage,
+)
 from aai_gateway.store.store import Store
 
-__all__ = ["Store", "holds", "intents", "keys", "notices", "teams", "transcripts", "uploads", "usage"]
+__all__ = [
+    "Store",
+    "gateway_budget",
+    "holds",
+    "intents",
+    "keys",
+    "notices",
+    "teams",
+    "transcripts",
+    "uploads",
+    "usage",
+]

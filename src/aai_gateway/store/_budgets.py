@@ -64,7 +64,7 @@ async def changed_values(
 
     The row is locked first, so that no charge between reading and writing is forgotten.
     """
-    row = await _locked(connection, table, row_is)
+    row = await locked(connection, table, row_is)
     if row is None:
         return {}
     budget = budget_of(row, table).at(now)
@@ -105,18 +105,18 @@ async def accounts(
     Needs `Store.write`. A key or team that is gone has none.
     """
     if key_hash is not None:
-        row = await _locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
+        row = await locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
         if row is not None:
             name = f"Key {row[virtual_keys.c.alias] or row[virtual_keys.c.masked]}"
             yield _account(f"key:{key_hash}", name, row, virtual_keys, virtual_keys.c.hash == key_hash, now)
     if team_id is not None:
-        row = await _locked(connection, teams, teams.c.id == team_id)
+        row = await locked(connection, teams, teams.c.id == team_id)
         if row is not None:
             name = f"Team {row[teams.c.alias]}"
             yield _account(f"team:{team_id}", name, row, teams, teams.c.id == team_id, now)
-    row = await _locked(connection, gateway_budget, _IS_GATEWAY)
+    row = await locked(connection, gateway_budget, IS_GATEWAY)
     if row is not None:
-        yield _account("gateway", "The gateway", row, gateway_budget, _IS_GATEWAY, now)
+        yield _account("gateway", "The gateway", row, gateway_budget, IS_GATEWAY, now)
 
 
 async def save(
@@ -133,12 +133,13 @@ async def save(
     await connection.execute(sa.update(account.table).where(account.row_is).values(values))
 
 
-_IS_GATEWAY = gateway_budget.c.id == "gateway"
+IS_GATEWAY = gateway_budget.c.id == "gateway"
 
 
-async def _locked(
+async def locked(
     connection: AsyncConnection, table: sa.Table, row_is: sa.ColumnElement[bool]
 ) -> sa.RowMapping | None:
+    """A row of a table with budget columns, which nobody else changes until the transaction ends."""
     return (await connection.execute(sa.select(table).where(row_is).with_for_update())).mappings().first()
 
 
