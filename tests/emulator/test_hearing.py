@@ -30,6 +30,7 @@ def tone(path: Path, ms: int, channels: int = 1) -> Recording:
 @pytest.mark.parametrize("url", GUIDE_URLS)
 async def test_guide_urls_are_samples(url: str, tmp_path: Path):
     assert sample_script(GUIDE_URLS[url]) == await hear(url, {}, tmp_path, True)
+    assert sample_script(GUIDE_URLS[url]) == await hear(f"{url}?team=a&n=1", {}, tmp_path, True)
 
 
 async def test_other_hosts_are_never_fetched(tmp_path: Path):
