@@ -16,6 +16,7 @@ from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
 from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.gateway.webhooks import Webhooks
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, gateway_budget
@@ -85,10 +86,12 @@ class Runtime:
                     log.info("the gateway's budget has changed")
 
     async def _run(self) -> None:
-        """Settle until cancelled; the event loop's end closes what was opened."""
+        """Settle and tell until cancelled; the event loop's end closes what was opened."""
         try:
             gateway = await self._opened()
-            await Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger).run()
+            settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
+            # Cancelled together, and waited for.
+            await asyncio.gather(settler.run(), Webhooks(gateway.settings, gateway.store).run())
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())

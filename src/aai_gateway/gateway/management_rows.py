@@ -22,6 +22,11 @@ def to_dollars(micros: int | None) -> float | None:
     return None if micros is None else float(Decimal(micros) / MICROS_PER_DOLLAR)
 
 
+def iso(moment: datetime | None) -> str | None:
+    """A moment as LiteLLM's JSON has it: ISO 8601 in UTC with a Z."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
 def key_status(key: VirtualKey, now: datetime) -> str:
     """`active`, `expired` or `revoked`, as LiteLLM derives it."""
     if key.blocked:
@@ -67,7 +72,7 @@ def key_json(key: VirtualKey, lifetime_micros: int, now: datetime) -> dict[str, 
         "key_alias": key.alias,
         "total_spend": to_dollars(lifetime_micros),
         **_shared_json(key, now),
-        "expires": _iso(key.expires_at),
+        "expires": iso(key.expires_at),
         "user_id": key.user_id,
         "team_id": key.team_id,
         "regions": None if key.regions is None else [region.value for region in key.regions],
@@ -125,7 +130,7 @@ def _shared_json(holder: VirtualKey | Team, now: datetime) -> dict[str, Any]:
         "max_budget": to_dollars(budget.max_micros),
         "soft_budget": to_dollars(budget.soft_micros),
         "budget_duration": budget.duration,
-        "budget_reset_at": _iso(budget.resets_at),
+        "budget_reset_at": iso(budget.resets_at),
         "metadata": dict(holder.metadata),
         "blocked": holder.blocked,
         "tpm_limit": None,
@@ -133,13 +138,9 @@ def _shared_json(holder: VirtualKey | Team, now: datetime) -> dict[str, Any]:
         "max_parallel_requests": None,
         "model_spend": {},
         "model_max_budget": {},
-        "created_at": _iso(holder.created_at),
+        "created_at": iso(holder.created_at),
     }
 
 
 def _single(regions: tuple[Region, ...] | None) -> str | None:
     return regions[0].value if regions is not None and len(regions) == 1 else None
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
