@@ -1,25 +1,37 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import itertools
+import random
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import get_args
 
 import pytest
 
 from aai_gateway.core.budgets import Budget
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
-from aai_gateway.store import Store, keys, teams, usage
-from aai_gateway.store.usage import SummaryRow, UsageRow
+from aai_gateway.store import Store, keys, teams, transcripts, usage, usage_lines
+from aai_gateway.store.transcripts import Transcript
+from aai_gateway.store.usage import SummaryRow, UsageFilter, UsageRow
+from aai_gateway.store.usage_lines import Flagged, UnknownCompletions
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+
+
+def item(name: str, quantity: int, unit: str, price: str, micros: int, **others: object) -> dict[str, object]:
+    return {"name": name, "quantity": quantity, "unit": unit, "unit_price": price, "micros": micros, **others}
+
+
 SPEECH = UsageRow(
     "speech",
     "j1",
     Region.EU,
     "team:t1",
     19_733,
-    items=({"name": "universal-2", "usd_per_hour": "0.15", "micros": 19_733},),
+    items=(item("universal-2", 564, "second", "0.126", 19_733),),
     team_id="t1",
     key_hash="k1",
     model="universal-2",
@@ -34,8 +46,8 @@ CHAT = UsageRow(
     "c1",
     Region.US,
     "team:t1",
-    4_100,
-    items=({"name": "input", "usd_per_1m_tokens": "3.00", "micros": 4_100},),
+    3_600,
+    items=(item("input", 900, "token", "3.00", 2_700), item("output", 60, "token", "15.00", 900)),
     team_id="t1",
     key_hash="k1",
     model="claude-sonnet-4-6",
@@ -144,27 +156,68 @@ async def test_rows_are_listed_newest_first_page_by_page(store: Store) -> None:
     same_moment = [replace(SPEECH, source_id=f"j{number}") for number in range(5)]
     await book(store, *same_moment, replace(SPEECH, source_id="old", created_at=NOON - timedelta(1)))
 
-    pages, before = [], None
+    pages, last = [], None
     async with store.read() as connection:
-        while rows := await usage.list_rows(connection, limit=2, before=before):
+        while rows := await usage.list_rows(connection, limit=2, after=last):
             pages.append([row.source_id for row in rows])
-            before = rows[-1].id
+            last = rows[-1]
+        oldest = await usage.list_rows(connection, limit=2, oldest_first=True)
+        then = await usage.list_rows(connection, limit=9, oldest_first=True, after=oldest[-1])
     assert [["j4", "j3"], ["j2", "j1"], ["j0", "old"]] == pages
+    assert ["old", "j0", "j1", "j2", "j3", "j4"] == [row.source_id for row in (*oldest, *then)]
 
 
-async def test_rows_are_listed_by_team_key_and_time(store: Store) -> None:
-    other = replace(CHAT, source_id="c2", team_id="t2", key_hash="k2")
-    await book(store, SPEECH, CHAT, other)
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, [3, 3, 1]), (6, [3, 3]), (7, [3, 3, 1]), (2, [2]), (0, [])]
+)
+async def test_all_rows_come_in_pages(
+    store: Store, monkeypatch: pytest.MonkeyPatch, limit: int | None, expected: list[int]
+) -> None:
+    monkeypatch.setattr(usage, "PAGE", 3)
+    await book(store, *(replace(SPEECH, source_id=f"j{number}") for number in range(7)))
 
-    async def listed(**options: object) -> list[str]:
-        async with store.read() as connection:
-            return [row.source_id for row in await usage.list_rows(connection, **options)]
+    async with store.read() as connection:
+        pages = [page async for page in usage.pages(connection, limit=limit, oldest_first=True)]
 
-    assert ["c1", "j1"] == await listed(team_id="t1")
-    assert ["c2"] == await listed(key_hash="k2")
-    assert ["c2", "c1"] == await listed(since=CHAT.created_at)
-    assert ["j1"] == await listed(until=CHAT.created_at)
-    assert [] == await listed(team_id="t1", key_hash="k2")
+    assert expected == [len(page) for page in pages]
+    assert [f"j{number}" for number in range(sum(expected))] == [
+        row.source_id for page in pages for row in page
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (UsageFilter(), ["c2", "c1", "j1"]),
+        (UsageFilter(team_id="t1"), ["c1", "j1"]),
+        (UsageFilter(no_team=True), ["c2"]),
+        (UsageFilter(key_hash="k2"), ["c2"]),
+        (UsageFilter(team_id="t1", key_hash="k2"), []),
+        (UsageFilter(since=CHAT.created_at), ["c2", "c1"]),
+        (UsageFilter(until=CHAT.created_at), ["j1"]),
+        (UsageFilter(service="speech"), ["j1"]),
+        (UsageFilter(region=Region.US), ["c2", "c1"]),
+        (UsageFilter(model="universal-2"), ["j1"]),
+        (UsageFilter(tag="Köln"), ["j1"]),
+        (UsageFilter(tag="demo"), ["c2", "j1"]),
+        (UsageFilter(tag="Köl"), []),
+        (UsageFilter(end_user="ada"), ["j1"]),
+    ],
+)
+async def test_every_question_takes_the_same_filter(
+    store: Store, where: UsageFilter, expected: list[str]
+) -> None:
+    await book(
+        store, SPEECH, CHAT, replace(CHAT, source_id="c2", team_id=None, key_hash="k2", tags=("demo",))
+    )
+
+    async with store.read() as connection:
+        rows = await usage.list_rows(connection, where)
+        assert expected == [row.source_id for row in rows]
+        assert sum(row.micros for row in rows) == (await usage.total(connection, where)).micros
+        assert len(rows) == sum(row.jobs for row in await usage.summary(connection, ("model",), where))
+        lines = await usage_lines.line_sums(connection, where)
+        assert sum(row.micros for row in rows) == sum(line.micros for line in lines)
 
 
 async def test_sums_are_by_any_columns(store: Store) -> None:
@@ -174,16 +227,17 @@ async def test_sums_are_by_any_columns(store: Store) -> None:
 
     async with store.read() as connection:
         assert [
-            SummaryRow({"team_id": "t1", "service": "chat"}, 4_100, 1, 0, 900, 60),
+            SummaryRow({"team_id": "t1", "service": "chat"}, 3_600, 1, 0, 900, 60, flagged=1),
             SummaryRow({"team_id": "t1", "service": "speech"}, 20_000, 2, 3_282, 0, 0),
-            SummaryRow({"team_id": None, "service": "chat"}, 4_100, 1, 0, 900, 60),
+            SummaryRow({"team_id": None, "service": "chat"}, 3_600, 1, 0, 900, 60, flagged=1),
         ] == await usage.summary(connection, ("team_id", "service"))
         assert [
             SummaryRow({"day": "2026-11-21"}, 20_000, 2, 3_282, 0, 0),
-            SummaryRow({"day": "2026-11-22"}, 4_100, 1, 0, 900, 60),
-        ] == await usage.summary(connection, ("day",), team_id="t1")
+            SummaryRow({"day": "2026-11-22"}, 3_600, 1, 0, 900, 60, flagged=1),
+        ] == await usage.summary(connection, ("day",), UsageFilter(team_id="t1"))
         assert ["claude-sonnet-4-6"] == [
-            row.keys["model"] for row in await usage.summary(connection, ("model",), since=CHAT.created_at)
+            row.keys["model"]
+            for row in await usage.summary(connection, ("model",), UsageFilter(since=CHAT.created_at))
         ]
 
 
@@ -193,9 +247,11 @@ async def test_the_total_is_whole_even_of_nothing(store: Store) -> None:
     await book(store, SPEECH, CHAT)
 
     async with store.read() as connection:
-        assert SummaryRow({}, 23_833, 2, 282, 900, 60) == await usage.total(connection)
-        assert SummaryRow({}, 4_100, 1, 0, 900, 60) == await usage.total(connection, since=CHAT.created_at)
-        assert SummaryRow({}, 0, 0, 0, 0, 0) == await usage.total(connection, key_hash="k2")
+        assert SummaryRow({}, 23_333, 2, 282, 900, 60, flagged=1) == await usage.total(connection)
+        assert SummaryRow({}, 3_600, 1, 0, 900, 60, flagged=1) == await usage.total(
+            connection, UsageFilter(since=CHAT.created_at)
+        )
+        assert SummaryRow({}, 0, 0, 0, 0, 0) == await usage.total(connection, UsageFilter(key_hash="k2"))
 
 
 async def test_more_than_32_bits_of_micro_dollars_fit(store: Store) -> None:
@@ -211,3 +267,218 @@ async def test_the_day_is_the_day_in_utc(store: Store) -> None:
 
     async with store.read() as connection:
         assert ["2026-11-21"] == [row.keys["day"] for row in await usage.summary(connection, ("day",))]
+
+
+async def test_sums_by_tag_count_a_row_under_each_of_its_tags_and_the_total_once(store: Store) -> None:
+    await book(store, SPEECH, CHAT, replace(CHAT, source_id="c2", tags=("demo",)))
+
+    async with store.read() as connection:
+        rows = await usage.summary(connection, ("tag",))
+        assert [("Köln", 19_733, 1), ("demo", 23_333, 2), (None, 3_600, 1)] == [
+            (row.keys["tag"], row.micros, row.jobs) for row in rows
+        ]
+        assert 26_933 == (await usage.total(connection)).micros
+
+
+async def test_a_completion_that_was_unknown_gets_the_tags_of_its_answer(store: Store) -> None:
+    lost = replace(CHAT, status="unknown", micros=0, items=(UNKNOWN,), tags=("lost",))
+    assert [True, True] == await book(store, lost, replace(CHAT, tags=("found",)))
+
+    async with store.read() as connection:
+        assert ["found"] == [row.keys["tag"] for row in await usage.summary(connection, ("tag",))]
+
+
+UNKNOWN = item("unknown_outcome", 1, "completion", "0", 0, held_micros=3_000_000_000)
+
+
+async def test_failed_flagged_and_unknown_rows_are_counted(store: Store) -> None:
+    failed = replace(SPEECH, source_id="j2", status="error", micros=0, items=())
+    unknown = replace(CHAT, source_id="c2", status="unknown", micros=0, items=(UNKNOWN,), priced_as=None)
+    await book(store, SPEECH, failed, CHAT, unknown, replace(unknown, source_id="c3", region=Region.EU))
+
+    async with store.read() as connection:
+        total = await usage.total(connection)
+        assert (5, 1, 1, 2) == (total.jobs, total.failed, total.flagged, total.unknown)
+        assert UnknownCompletions(2, 6_000_000_000) == await usage_lines.unknown_completions(connection)
+        eu = UsageFilter(region=Region.EU)
+        assert UnknownCompletions(1, 3_000_000_000) == await usage_lines.unknown_completions(connection, eu)
+        none = UsageFilter(team_id="t2")
+        assert UnknownCompletions(0, 0) == await usage_lines.unknown_completions(connection, none)
+        assert 23_333 == sum(line.micros for line in await usage_lines.line_sums(connection))
+
+
+async def test_line_items_are_summed_at_each_price(store: Store) -> None:
+    longer = replace(
+        SPEECH,
+        source_id="j2",
+        micros=4,
+        items=(
+            item("universal-2", 100, "second", "0.12600", 3),
+            item("summarization", 100, "second", "3E-2", 1),
+        ),
+    )
+    dearer = replace(SPEECH, source_id="j3", micros=9, items=(item("universal-2", 10, "second", "0.21", 9),))
+    await book(
+        store, SPEECH, longer, dearer, replace(SPEECH, source_id="j4", status="error", micros=0, items=())
+    )
+
+    async with store.read() as connection:
+        assert [
+            ("summarization", Decimal("0.03"), 100, 1, 1),
+            ("universal-2", Decimal("0.126"), 664, 19_736, 2),
+            ("universal-2", Decimal("0.21"), 10, 9, 1),
+        ] == [
+            (line.name, line.unit_price, line.quantity, line.micros, line.count)
+            for line in await usage_lines.line_sums(connection)
+        ]
+
+
+async def test_what_was_charged_at_the_fallback_price_is_known_by_line(store: Store) -> None:
+    known = item("universal-2", 3600, "second", "0.15", 150_000)
+    stranger = item("clairvoyance", 3600, "second", "0.99", 990_000, fallback=True)
+    odd = replace(SPEECH, items=(known, stranger), micros=1_140_000, priced_as="fallback")
+    later = replace(odd, source_id="j2", created_at=NOON + timedelta(hours=1))
+    unpriced = replace(SPEECH, source_id="j3", micros=0, items=(), model="unknown", priced_as="unpriced")
+    old = replace(CHAT, micros=2_700, items=CHAT.items[:1])
+    await book(store, odd, later, unpriced, old, replace(SPEECH, source_id="j4"))
+
+    async with store.read() as connection:
+        assert [
+            Flagged(
+                "speech",
+                "universal-2",
+                "clairvoyance",
+                "fallback",
+                2,
+                1_980_000,
+                NOON,
+                NOON + timedelta(hours=1),
+            ),
+            Flagged("chat", CHAT.model, "input", CHAT.priced_as, 1, 2_700, CHAT.created_at, CHAT.created_at),
+            Flagged("speech", "unknown", None, "unpriced", 1, 0, NOON, NOON),
+        ] == await usage_lines.flagged(connection)
+        assert [] == await usage_lines.flagged(connection, UsageFilter(until=NOON))
+
+
+async def test_a_job_is_priced_at_the_moment_of_its_submission(store: Store) -> None:
+    job = Transcript(
+        id="j1",
+        region=Region.EU,
+        owner="team:t1",
+        audio_url="https://example.com/a.mp3",
+        requested={},
+        created_at=NOON - timedelta(minutes=5),
+        team_id="t1",
+        key_hash="k1",
+    )
+    async with store.write() as connection:
+        await transcripts.record(connection, job)
+        await usage.record(connection, SPEECH)
+        await usage.record(connection, replace(SPEECH, region=Region.US))
+        rows = await usage.list_rows(connection)
+        assert {(Region.EU, "j1"): job.created_at} == await usage.submitted_at(connection, rows)
+
+
+async def test_a_snapshot_sees_one_moment(store: Store) -> None:
+    await book(store, SPEECH)
+
+    async with store.snapshot() as connection:
+        assert 1 == (await usage.total(connection)).jobs
+        await book(store, CHAT)
+        assert 1 == (await usage.total(connection)).jobs
+        assert 1 == len(await usage.list_rows(connection))
+    async with store.snapshot() as connection:
+        assert 2 == (await usage.total(connection)).jobs
+
+
+def random_rows(seed: int, count: int) -> list[UsageRow]:
+    chance = random.Random(seed)
+    return [random_row(chance, f"job-{number}") for number in range(count)]
+
+
+def random_row(chance: random.Random, source_id: str) -> UsageRow:
+    service = chance.choice(("speech", "chat"))
+    unit = "second" if service == "speech" else "token"
+    status = chance.choice(
+        ("completed", "completed", "error") if service == "speech" else ("completed", "unknown")
+    )
+    items: tuple[dict[str, object], ...] = tuple(
+        item(
+            f"line-{number}",
+            chance.randrange(9_999),
+            unit,
+            chance.choice(("0.15", "0.21")),
+            chance.randrange(99_999),
+        )
+        for number in range(chance.randrange(1, 4))
+    )
+    if status != "completed":
+        items = (UNKNOWN,) if status == "unknown" else ()
+    return UsageRow(
+        service,
+        source_id,
+        chance.choice(list(Region)),
+        "master",
+        sum(int(str(one["micros"])) for one in items),
+        items=items,
+        team_id=chance.choice((None, "t1", "t2", "t3")),
+        key_hash=chance.choice((None, "k1", "k2")),
+        model=chance.choice(("universal-2", "claude", None)),
+        priced_as=chance.choice((None, None, "fallback")),
+        status=status,
+        audio_seconds=chance.randrange(99),
+        prompt_tokens=chance.randrange(99),
+        completion_tokens=chance.randrange(99),
+        tags=tuple(chance.sample(("red", "green", "blue", "Köln"), chance.randrange(4))),
+        end_user=chance.choice((None, "ada", "bob")),
+        created_at=NOON + timedelta(minutes=chance.randrange(-60 * 24 * 40, 60 * 24 * 40)),
+    )
+
+
+def group_values(row: UsageRow, group: str) -> tuple[str | None, ...]:
+    """Under what a row counts, worked out without a database."""
+    if group == "tag":
+        return row.tags or (None,)
+    if group in ("day", "month"):
+        return (f"{row.created_at:%Y-%m-%d}"[: 10 if group == "day" else 7],)
+    return (row.region.value if group == "region" else getattr(row, group),)
+
+
+def brute_force(rows: list[UsageRow], by: tuple[str, ...]) -> dict[tuple[str | None, ...], tuple[int, ...]]:
+    sums: dict[tuple[str | None, ...], list[int]] = {}
+    for row in rows:
+        for key in itertools.product(*(group_values(row, group) for group in by)):
+            found = sums.setdefault(key, [0] * 8)
+            values = (row.micros, 1, row.audio_seconds, row.prompt_tokens, row.completion_tokens)
+            marks = (row.status == "error", row.priced_as is not None, row.status == "unknown")
+            sums[key] = [a + b for a, b in zip(found, (*values, *marks), strict=True)]
+    return {key: tuple(found) for key, found in sums.items()}
+
+
+def as_tuples(rows: list[SummaryRow]) -> dict[tuple[str | None, ...], tuple[int, ...]]:
+    found = {tuple(row.keys.values()): astuple(row)[1:] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+GROUPS = get_args(usage.Group)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_sums_of_random_rows_are_those_of_brute_force(store: Store, seed: int) -> None:
+    rows = random_rows(seed, 150)
+    await book(store, *rows)
+    chance = random.Random(seed)
+    groupings = [(one,) for one in GROUPS] + [tuple(chance.sample(GROUPS, 3)) for _ in range(8)]
+    team = UsageFilter(team_id="t2", since=NOON)
+    teams_rows = [row for row in rows if row.team_id == "t2" and row.created_at >= NOON]
+
+    async with store.read() as connection:
+        for by in groupings:
+            assert brute_force(rows, by) == as_tuples(await usage.summary(connection, by))
+            assert brute_force(teams_rows, by) == as_tuples(await usage.summary(connection, by, team))
+        total = await usage.total(connection)
+        lines = await usage_lines.line_sums(connection)
+        by_team = await usage.summary(connection, ("team_id",))
+    assert brute_force(rows, ())[()] == astuple(total)[1:]
+    assert total.micros == sum(line.micros for line in lines) == sum(row.micros for row in by_team)

@@ -8,7 +8,7 @@ from pathlib import Path
 from aai_gateway.core.regions import Region
 from aai_gateway.store import Store, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
-from aai_gateway.store.usage import UsageRow
+from aai_gateway.store.usage import UsageFilter, UsageRow
 
 
 def usage_rows(path: Path, team_id: str | None = None) -> list[UsageRow]:
@@ -18,7 +18,7 @@ def usage_rows(path: Path, team_id: str | None = None) -> list[UsageRow]:
         store = await Store.open(f"sqlite:///{path}")
         try:
             async with store.read() as connection:
-                return await usage.list_rows(connection, team_id=team_id, limit=10_000)
+                return await usage.list_rows(connection, UsageFilter(team_id=team_id), limit=10_000)
         finally:
             await store.close()
 

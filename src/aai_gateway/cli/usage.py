@@ -1,20 +1,19 @@
-"""`aai-gateway usage`: who spent what, exactly."""
+"""`aai-gateway usage`: who spent what, exactly; rows, exports, statements and re-rating are its commands."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aai_gateway.cli.output import note, print_json, print_table, usd
-from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.core.budgets import dollars, utc_now
-from aai_gateway.core.durations import before
-from aai_gateway.errors import ConfigurationError
+from aai_gateway.cli.store import on_store
+from aai_gateway.cli.usage_options import Asked, Names, takes_filter
+from aai_gateway.cli.usage_options import parse_moment as parse_moment
+from aai_gateway.core.budgets import dollars
 
 if TYPE_CHECKING:
     from aai_gateway.store import Store
@@ -24,13 +23,19 @@ app = typer.Typer(add_completion=False)
 
 GROUPS: dict[str, Group] = {
     "team": "team_id",
-    "service": "service",
-    "model": "model",
-    "region": "region",
     "key": "key_hash",
+    "service": "service",
+    "region": "region",
+    "model": "model",
     "day": "day",
+    "month": "month",
+    "tag": "tag",
+    "end_user": "end_user",
+    "status": "status",
 }
+_HEADERS = {"end_user": "End user"}
 _SUMS = ("jobs", "audio_seconds", "prompt_tokens", "completion_tokens", "micros", "usd")
+_COUNTS = ("failed", "flagged", "unknown")
 
 
 def parse_groups(text: str) -> list[str]:
@@ -41,30 +46,14 @@ def parse_groups(text: str) -> list[str]:
     return list(dict.fromkeys(groups))
 
 
-def parse_moment(text: str) -> datetime:
-    """A UTC moment: a date, a date with time, or how long ago (`7d`, `12h`). Raises BadParameter."""
-    try:
-        return before(utc_now(), text)
-    except ConfigurationError:
-        pass
-    try:
-        # Python 3.10 reads no Z.
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date like 2026-11-01 and no time span like 7d.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-
-
-@app.command(epilog="Example: aai-gateway usage --team newsroom --since 2026-11-01 --by day,model --csv")
+@app.callback(
+    invoke_without_command=True,
+    epilog="Example: aai-gateway usage --team newsroom --since 2026-11-01 --by day,model --csv",
+)
+@takes_filter
 def usage(
-    team: Annotated[str | None, typer.Option(metavar="NAME", help="Only this team's usage.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(metavar="DATE|7d", parser=parse_moment, help="From this UTC moment on, or so long ago."),
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(metavar="DATE|1d", parser=parse_moment, help="Up to, not including.")
-    ] = None,
+    asked: Asked,
+    context: typer.Context,
     by: Annotated[
         Any,
         typer.Option(metavar="LIST", parser=parse_groups, help=f"What to sum by, of {','.join(GROUPS)}."),
@@ -75,11 +64,15 @@ def usage(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """What was spent, by team and service; amounts are exact to the micro-dollar."""
+    if context.invoked_subcommand is not None:
+        _require_no_options(context)
+        return
     if as_json and as_csv:
         raise typer.BadParameter("Choose --json or --csv.")
-    rows, total = on_store(lambda store: _summary(store, by, team, since, until))
+    rows, total = on_store(lambda store: _summary(store, by, asked))
     if as_json:
-        print_json({"since": since, "until": until, "by": by, "rows": rows, "total": total})
+        period = {"since": asked.begins, "until": asked.ends}
+        print_json({**period, "by": by, "rows": rows, "total": total})
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, fieldnames=[*_columns(by), *_SUMS], extrasaction="ignore")
         writer.writeheader()
@@ -88,28 +81,44 @@ def usage(
         _print(by, rows, total)
     else:
         note("Nothing has been spent in this time.")
+    remark(total["flagged"], total["unknown"])
+
+
+def remark(flagged: int, unknown: int) -> None:
+    """Say on stderr what a sum does not show: rows at a stand-in price, and completions without an answer."""
+    if flagged:
+        rows = "1 row was" if flagged == 1 else f"{flagged:,} rows were"
+        note(f"{rows} charged at the fallback price; see aai-gateway doctor.")
+    if unknown:
+        rows = "1 completion has" if unknown == 1 else f"{unknown:,} completions have"
+        note(f"{rows} no known outcome, and cost nothing here; see aai-gateway doctor.")
+
+
+def _require_no_options(context: typer.Context) -> None:
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        # By name: Typer has a click of its own in some releases.
+        if source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter(f"Give options after `{context.invoked_subcommand}`.")
 
 
 async def _summary(
-    store: Store, by: Sequence[str], team: str | None, since: datetime | None, until: datetime | None
+    store: Store, by: Sequence[str], asked: Asked
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    from aai_gateway.store import keys, teams, usage
+    from aai_gateway.store import usage
 
-    async with store.read() as connection:
-        team_id = None if team is None else (await existing_team(connection, team)).id
-        names = {one.id: one.alias for one in await teams.list_all(connection)}
-        masked = {key.hash: key.alias or key.masked for key in await keys.list_all(connection)}
-        groups = [GROUPS[name] for name in by]
-        rows = await usage.summary(connection, groups, since=since, until=until, team_id=team_id)
-        total = await usage.total(connection, since=since, until=until, team_id=team_id)
+    async with store.snapshot() as connection:
+        where = await asked.resolve(connection)
+        names = await Names.load(connection)
+        rows = await usage.summary(connection, [GROUPS[name] for name in by], where)
+        total = await usage.total(connection, where)
 
     def named(row: SummaryRow) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name in by:
             value = row.keys[GROUPS[name]]
-            # A deleted team or key is known by its id or hash alone.
-            lookup = {"team": names, "key": masked}.get(name)
-            values[name] = value if lookup is None or value is None else lookup.get(value, value)
+            lookup = {"team": names.team, "key": names.key}.get(name)
+            values[name] = value if lookup is None else lookup(value)
             if lookup is not None:
                 values[GROUPS[name]] = value
         return values | _sums(row)
@@ -120,6 +129,7 @@ async def _summary(
 def _sums(row: SummaryRow) -> dict[str, Any]:
     return {
         "jobs": row.jobs,
+        **{name: getattr(row, name) for name in _COUNTS},
         "audio_seconds": row.audio_seconds,
         "prompt_tokens": row.prompt_tokens,
         "completion_tokens": row.completion_tokens,
@@ -138,10 +148,13 @@ def _columns(by: Sequence[str]) -> list[str]:
 
 
 def _print(by: Sequence[str], rows: Sequence[dict[str, Any]], total: dict[str, Any]) -> None:
-    headers = [*(name.capitalize() for name in by), "Jobs", "Audio s", "Tokens in", "Tokens out", "Cost"]
+    groups = [_HEADERS.get(name, name.capitalize()) for name in by]
+    headers = [*groups, "Jobs", "Audio s", "Tokens in", "Tokens out", "Cost"]
     cells = [[*(str(row[name] or "-") for name in by), *_numbers(row)] for row in rows]
     cells.append(["Total", *[""] * (len(by) - 1), *_numbers(total)])
     print_table(headers, cells, right=range(len(by), len(headers)))
+    if "tag" in by:
+        note("A row with several tags counts under each of them; the total counts each row once.")
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:

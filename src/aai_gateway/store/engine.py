@@ -26,6 +26,9 @@ BUSY_SECONDS = 30.0
 WRITE = "aai_gateway_write"
 """The execution option that makes a SQLite transaction take the write lock at its beginning."""
 
+SNAPSHOT = "aai_gateway_snapshot"
+"""The execution option that makes a SQLite connection read in a transaction, from one moment's state."""
+
 _UPGRADE_LOCK = 0x6161_6967
 """Postgres's advisory lock around migrations: one process upgrades, the others wait."""
 
@@ -86,6 +89,8 @@ def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
         # Reads stay outside transactions: each statement sees the newest commit and holds up no checkpoint.
         if connection.get_execution_options().get(WRITE):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif connection.get_execution_options().get(SNAPSHOT):
+            connection.exec_driver_sql("BEGIN")
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def end_transaction(connection: Any, _record: Any, _error: BaseException | None) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from aai_gateway.errors import StoreError
-from aai_gateway.store.engine import WRITE, make_engine, parse_url, prepare_file, upgrade
+from aai_gateway.store.engine import SNAPSHOT, WRITE, make_engine, parse_url, prepare_file, upgrade
 
 
 class Store:
@@ -65,6 +65,19 @@ class Store:
         """
         with _clear_errors("The store cannot be read"):
             async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees the store as it was at its first read, so that sums and rows agree.
+
+        For reports, not for requests: SQLite's log grows while it is open. Raises StoreError when the
+        database fails.
+        """
+        # SQLite's transactions see one state anyway; Postgres's do when they are told to.
+        options = {SNAPSHOT: True} if self._watch is not None else {"isolation_level": "REPEATABLE READ"}
+        with _clear_errors("The store cannot be read"):
+            async with self._engine.execution_options(**options).connect() as connection:
                 yield connection
 
     @asynccontextmanager

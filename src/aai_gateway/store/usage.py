@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
+from aai_gateway.core.usage_rows import UsageRow as UsageRow
 from aai_gateway.store import notices
 from aai_gateway.store._budgets import accounts, save
+from aai_gateway.store._usage_filter import ALL, conditions
+from aai_gateway.store._usage_filter import UsageFilter as UsageFilter
 from aai_gateway.store.dialect import insert_new
-from aai_gateway.store.schema import usage, usage_tags
+from aai_gateway.store.schema import UtcDateTime, transcripts, usage, usage_tags
 
-Group = Literal["team_id", "key_hash", "service", "region", "model", "day"]
+Group = Literal[
+    "team_id", "key_hash", "service", "region", "model", "day", "month", "tag", "end_user", "status"
+]
+
+PAGE = 1000
+"""Rows that are read, and in memory, at once."""
 
 _c = usage.c
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRow:
-    """What one job cost. `source_id` is the transcript's id, or the completion's, unique in its region.
-
-    `items` are line items as JSON takes them, prices as decimal text. `priced_as` names the model whose price
-    stood in for an unknown one. A failed job has status "error" and costs 0; a completion whose answer never
-    came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says
-    that a completion ran at list price. `id` is given by the store.
-    """
-
-    service: Literal["speech", "chat"]
-    source_id: str
-    region: Region
-    owner: str
-    micros: int
-    items: Sequence[Mapping[str, Any]] = ()
-    team_id: str | None = None
-    key_hash: str | None = None
-    model: str | None = None
-    priced_as: str | None = None
-    status: Literal["completed", "error", "unknown"] = "completed"
-    audio_seconds: int = 0
-    channels: int = 1
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    tags: tuple[str, ...] = ()
-    end_user: str | None = None
-    created_at: datetime = field(default_factory=utc_now)
-    global_region: bool | None = None
-    id: int | None = None
+_GROUPS: dict[str, sa.ColumnElement[Any]] = {
+    **{name: _c[name] for name in ("team_id", "key_hash", "service", "region", "model", "day")},
+    # Written out: Postgres takes two bound parameters for two different months.
+    "month": sa.func.substr(_c.day, sa.literal_column("1"), sa.literal_column("7")),
+    "tag": usage_tags.c.tag,
+    "end_user": _c.end_user,
+    "status": _c.status,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """Sums over the usage rows that agree in `keys`; micro-dollars, whole seconds, tokens."""
+    """Sums over the usage rows that agree in `keys`; micro-dollars, whole seconds, tokens.
+
+    Of its `jobs`, `failed` ones were free, `flagged` ones charged at the fallback price, and `unknown` ones
+    are completions whose answer never came.
+    """
 
     keys: Mapping[str, str | None]
     micros: int
@@ -64,6 +51,9 @@ class SummaryRow:
     audio_seconds: int
     prompt_tokens: int
     completion_tokens: int
+    failed: int = 0
+    flagged: int = 0
+    unknown: int = 0
 
 
 async def record(connection: AsyncConnection, row: UsageRow) -> bool:
@@ -114,76 +104,98 @@ async def micros_of(connection: AsyncConnection, service: str, region: Region, s
     return found
 
 
+async def audio_seconds_of(connection: AsyncConnection, region: Region, transcript_id: str) -> int | None:
+    """How many seconds of audio a transcript was booked with; None when it is not booked."""
+    is_it = (_c.service == "speech", _c.region == region.value, _c.source_id == transcript_id)
+    found: int | None = await connection.scalar(sa.select(_c.audio_seconds).where(*is_it))
+    return found
+
+
 async def list_rows(
     connection: AsyncConnection,
+    where: UsageFilter = ALL,
     *,
-    team_id: str | None = None,
-    key_hash: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
     limit: int = 100,
-    before: int | None = None,
+    after: UsageRow | None = None,
+    oldest_first: bool = False,
 ) -> list[UsageRow]:
-    """Usage rows, newest first, from `since` up to but not including `until`.
-
-    `before` is the id of the last row of the page before.
-    """
-    query = sa.select(usage).where(*_filters(team_id, key_hash, since, until))
-    if before is not None:
-        last = sa.select(_c.created_at, _c.id).where(_c.id == before).scalar_subquery()
-        query = query.where(sa.tuple_(_c.created_at, _c.id) < last)
-    rows = await connection.execute(query.order_by(_c.created_at.desc(), _c.id.desc()).limit(limit))
+    """Usage rows, newest first unless told otherwise; `after` is the last row of the page before."""
+    place = sa.tuple_(_c.created_at, _c.id)
+    query = sa.select(usage).where(*conditions(where))
+    if after is not None:
+        last = sa.tuple_(sa.literal(after.created_at, UtcDateTime()), sa.literal(after.id))
+        query = query.where(place > last if oldest_first else place < last)
+    order = (_c.created_at, _c.id) if oldest_first else (_c.created_at.desc(), _c.id.desc())
+    rows = await connection.execute(query.order_by(*order).limit(limit))
     return [_usage_of(row) for row in rows.mappings()]
 
 
-async def summary(
+async def pages(
     connection: AsyncConnection,
-    by: Sequence[Group],
+    where: UsageFilter = ALL,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    team_id: str | None = None,
-    key_hash: str | None = None,
+    oldest_first: bool = False,
+    limit: int | None = None,
+) -> AsyncIterator[list[UsageRow]]:
+    """The rows of `list_rows`, all of them or the first `limit`, a page at a time however many there are."""
+    last: UsageRow | None = None
+    left = limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = await list_rows(connection, where, limit=size, after=last, oldest_first=oldest_first)
+        if page:
+            yield page
+        if len(page) < size:
+            return
+        last, left = page[-1], None if left is None else left - size
+
+
+async def submitted_at(
+    connection: AsyncConnection, rows: Sequence[UsageRow]
+) -> dict[tuple[Region, str], datetime]:
+    """When the speech jobs of a page of rows were submitted, by region and transcript id."""
+    ids = [row.source_id for row in rows if row.service == "speech"]
+    query = sa.select(transcripts.c.region, transcripts.c.id, transcripts.c.created_at)
+    found = await connection.execute(query.where(transcripts.c.id.in_(ids)))
+    return {(Region(row.region), row.id): row.created_at for row in found}
+
+
+async def summary(
+    connection: AsyncConnection, by: Sequence[Group], where: UsageFilter = ALL
 ) -> list[SummaryRow]:
-    """Sums for each combination of the `by` columns, in their order. `day` is a UTC day, YYYY-MM-DD."""
-    columns = [_c[name] for name in by]
-    query = _sums(*columns).where(*_filters(team_id, key_hash, since, until)).group_by(*columns)
+    """Sums for each combination of the `by` groups, in their order.
+
+    `day` is a UTC day, YYYY-MM-DD, `month` a UTC month. A row with several tags counts under each of them,
+    one without under None: by `tag` the sums may be more than the total.
+    """
+    groups = [_GROUPS[name].label(f"by_{name}") for name in by]
+    tagged = usage.outerjoin(usage_tags, usage_tags.c.usage_id == _c.id)
+    query = _sums(*groups).select_from(tagged if "tag" in by else usage).where(*conditions(where))
+    query = query.group_by(*(_GROUPS[name] for name in by))
     rows = [_summary_of(row, by) for row in (await connection.execute(query)).mappings()]
     return sorted(rows, key=lambda row: [(value is None, value or "") for value in row.keys.values()])
 
 
-async def total(
-    connection: AsyncConnection,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    team_id: str | None = None,
-    key_hash: str | None = None,
-) -> SummaryRow:
-    """The sum over all rows of a time, team or key; zeros when there are none."""
-    query = _sums().where(*_filters(team_id, key_hash, since, until))
+async def total(connection: AsyncConnection, where: UsageFilter = ALL) -> SummaryRow:
+    """The sum over all rows that are meant, each counted once; zeros when there are none."""
+    query = _sums().where(*conditions(where))
     return _summary_of((await connection.execute(query)).mappings().one(), ())
 
 
-def _sums(*columns: sa.Column[Any]) -> sa.Select[Any]:
-    summed = (_c.micros, _c.audio_seconds, _c.prompt_tokens, _c.completion_tokens)
-    sums = [sa.func.coalesce(sa.func.sum(column), 0).label(f"sum_{column.name}") for column in summed]
+def _sums(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    sums = [
+        sa.func.coalesce(sa.func.sum(what), 0).label(f"sum_{name}")
+        for name, what in (
+            ("micros", _c.micros),
+            ("audio_seconds", _c.audio_seconds),
+            ("prompt_tokens", _c.prompt_tokens),
+            ("completion_tokens", _c.completion_tokens),
+            ("failed", sa.case((_c.status == "error", 1), else_=0)),
+            ("flagged", sa.case((_c.priced_as.is_not(None), 1), else_=0)),
+            ("unknown", sa.case((_c.status == "unknown", 1), else_=0)),
+        )
+    ]
     return sa.select(*columns, sa.func.count(_c.id).label("jobs"), *sums)
-
-
-def _filters(
-    team_id: str | None, key_hash: str | None, since: datetime | None, until: datetime | None
-) -> list[sa.ColumnElement[bool]]:
-    filters: list[sa.ColumnElement[bool]] = []
-    if team_id is not None:
-        filters.append(_c.team_id == team_id)
-    if key_hash is not None:
-        filters.append(_c.key_hash == key_hash)
-    if since is not None:
-        filters.append(_c.created_at >= since)
-    if until is not None:
-        filters.append(_c.created_at < until)
-    return filters
 
 
 def _values(row: UsageRow) -> dict[str, Any]:
@@ -219,10 +231,13 @@ def _usage_of(row: sa.RowMapping) -> UsageRow:
 
 def _summary_of(row: sa.RowMapping, by: Sequence[str]) -> SummaryRow:
     return SummaryRow(
-        keys={name: row[name] for name in by},
+        keys={name: row[f"by_{name}"] for name in by},
         micros=int(row["sum_micros"]),
         jobs=int(row["jobs"]),
         audio_seconds=int(row["sum_audio_seconds"]),
         prompt_tokens=int(row["sum_prompt_tokens"]),
         completion_tokens=int(row["sum_completion_tokens"]),
+        failed=int(row["sum_failed"]),
+        flagged=int(row["sum_flagged"]),
+        unknown=int(row["sum_unknown"]),
     )
