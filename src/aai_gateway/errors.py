@@ -97,13 +97,17 @@ class UpstreamFailed(Refused):
     """AssemblyAI cannot be reached (502), the region has no key (503), or the answer is too slow (504).
 
     `sent` says whether the request may have arrived: without it, nothing has happened at AssemblyAI.
+    `retry_after` is the seconds that AssemblyAI asked to wait.
     """
 
     status = 502
 
-    def __init__(self, text: str, *, status: int | None = None, sent: bool = True) -> None:
+    def __init__(
+        self, text: str, *, status: int | None = None, sent: bool = True, retry_after: float | None = None
+    ) -> None:
         super().__init__(text, status=status)
         self.sent = sent
+        self.retry_after = retry_after
 
 
 class StoreError(GatewayError):

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         15.0, description="Seconds after a job's submission before the settler asks for it."
     )
 
+    settle_rate: Annotated[float, Field(gt=0)] = Field(
+        30.0,
+        description="Requests per second to AssemblyAI that a process makes at most to settle or reconcile.",
+    )
+
     # The client side: transcribe, quotes, topics, ask
     url: HttpUrl = Field(
         _url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to."

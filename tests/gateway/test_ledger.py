@@ -16,7 +16,7 @@ from aai_gateway.core.tenancy import hash_key
 from aai_gateway.emulator import Emulator
 from aai_gateway.errors import UpstreamFailed
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.gateway.ledger import FIRST_WAIT, LONGEST_WAIT, back_off
+from aai_gateway.gateway.ledger import FIRST_WAIT, LONGEST_WAIT, LOOKS_FOR_VANISHED, back_off
 from aai_gateway.store import keys, teams, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
 from aai_gateway.store.usage import UsageRow
@@ -133,10 +133,20 @@ async def test_a_key_that_is_gone_leaves_the_charge_to_its_team(gateway: Gateway
     assert team is not None and 150_000 == team.budget.spent_micros
 
 
-async def test_a_job_that_assemblyai_does_not_know_is_closed_at_nothing(gateway: Gateway):
-    assert await gateway.ledger.settle_now(await recorded(gateway))
+async def test_a_job_that_assemblyai_does_not_know_is_on_record_at_nothing(gateway: Gateway):
+    row = await recorded(gateway, attempts=LOOKS_FOR_VANISHED)
+    assert await gateway.ledger.settle_now(row)
     [booked] = await rows(gateway)
-    assert (0, "error") == (booked.micros, booked.status)
+    assert (0, "unknown", "unknown_outcome") == (booked.micros, booked.status, booked.items[0]["name"])
+    # Should it turn up after all, then it is booked over this.
+    assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode())
+    [booked] = await rows(gateway)
+    assert (150_000, "completed") == (booked.micros, booked.status)
+
+
+async def test_a_job_that_assemblyai_does_not_know_yet_is_asked_for_again(gateway: Gateway):
+    assert not await gateway.ledger.settle_now(await recorded(gateway))
+    assert [] == await rows(gateway)
 
 
 async def test_a_job_that_cannot_be_asked_for_stays_open(emulator: Emulator, tmp_path: Path):

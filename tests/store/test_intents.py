@@ -30,6 +30,43 @@ async def test_an_open_intent_is_unresolved_in_its_region_once_it_is_old(store: 
         assert [] == await intents.unresolved(connection, Region.US, NOON + timedelta(1))
 
 
+async def test_open_intents_come_in_bounded_parts(store: Store) -> None:
+    numbered = [replace(INTENT, id=f"{n}", created_at=NOON + timedelta(seconds=n // 2)) for n in range(5)]
+    later = NOON + timedelta(1)
+    async with store.write() as connection:
+        for one in reversed(numbered):
+            await intents.open(connection, one)
+
+        first = await intents.unresolved(connection, Region.EU, later, limit=2)
+        assert numbered[:2] == first
+        assert numbered[2:] == await intents.unresolved(connection, Region.EU, later, after=first[-1])
+        since = numbered[2].created_at
+        assert numbered[2:] == sorted(await intents.under_way(connection, Region.EU, since), key=by_id)
+
+
+async def test_a_job_may_still_be_found_for_what_is_open_or_unknown(store: Store) -> None:
+    unknown, accepted, refused = (replace(INTENT, id=name) for name in ("unknown", "accepted", "refused"))
+    async with store.write() as connection:
+        for one in (INTENT, unknown, accepted, refused):
+            await intents.open(connection, one)
+        await intents.close(connection, "unknown", "unknown")
+        await intents.close(connection, "refused", "refused")
+        await intents.accept(connection, "accepted", "j1")
+
+        found = await intents.without_job(connection, Region.EU, NOON, NOON + timedelta(1))
+        assert sorted((INTENT.id, "unknown")) == sorted(one.id for one in found)
+        assert [] == await intents.without_job(connection, Region.US, NOON, NOON + timedelta(1))
+        assert [] == await intents.without_job(connection, Region.EU, NOON - timedelta(1), NOON)
+        assert [True, True, False, False] == [
+            await intents.lock_without_job(connection, one)
+            for one in (INTENT.id, "unknown", "accepted", "refused")
+        ]
+
+
+def by_id(intent: intents.Intent) -> str:
+    return intent.id
+
+
 async def test_what_became_of_an_intent_is_said_once(store: Store) -> None:
     async with store.write() as connection:
         await intents.open(connection, INTENT)

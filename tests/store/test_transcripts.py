@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound
 from aai_gateway.store import Store, intents, transcripts
+from aai_gateway.store.schema import transcripts as table
 from aai_gateway.store.transcripts import Transcript
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+LEASE = NOON + timedelta(minutes=1)
 URL = "https://example.com/a.mp3"
 OURS = "team:t1"
 JOB = Transcript(
@@ -130,25 +133,15 @@ async def test_filters_narrow_the_page_and_what_lies_beyond_it(store: Store) -> 
 async def test_listing_reads_an_index_and_sorts_nothing(tmp_path: Path) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
     await fill(store, *(job(number) for number in range(3)))
-    plans: list[str] = []
-
-    def explain(connection: sa.Connection, _cursor: object, sql: str, parameters: object, *_: object) -> None:
-        cursor = connection.connection.cursor()
-        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
-        plans.extend(row[3] for row in cursor.fetchall())
-        cursor.close()
-
     async with store.read() as connection:
-        sa.event.listen(connection.sync_connection, "before_cursor_execute", explain)
+        plans = explained(connection)
         for options in ({}, {"before_id": "j2"}, {"after_id": "j0"}, {"status": "queued"}):
             await transcripts.page(connection, OURS, Region.EU, **options)
         await transcripts.page(connection, None, Region.EU)
         await transcripts.owner_of(connection, Region.EU, "j1")
-        await transcripts.due(connection, NOON, 10)
     await store.close()
 
-    used = [plan for plan in plans if "transcripts" in plan]
-    assert 19 == len(used)
+    assert 18 == len([plan for plan in plans if "transcripts" in plan])
     assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
 
 
@@ -183,35 +176,109 @@ async def test_a_deleted_transcript_is_listed_without_its_audio(store: Store) ->
     assert ("j1", False, False) == await page(store)
 
 
+async def claim(
+    store: Store, now: datetime, limit: int = 10, lease: datetime = LEASE, region: Region = Region.EU
+) -> list[Transcript]:
+    async with store.write() as connection:
+        return await transcripts.claim_due(connection, region, now, lease, limit)
+
+
+def ids(found: list[Transcript]) -> list[str]:
+    return [each.id for each in found]
+
+
 async def test_unsettled_transcripts_are_due_when_their_time_has_come(store: Store) -> None:
+    soon = NOON + timedelta(microseconds=1)
     await fill(
         store,
         job(1, next_check_at=NOON),
-        job(2, next_check_at=NOON + timedelta(microseconds=1)),
+        job(2, next_check_at=soon),
         job(3, next_check_at=NOON - timedelta(hours=1)),
         job(4, next_check_at=None),
+        job(5, next_check_at=NOON, region=Region.US),
+        job(6, next_check_at=NOON),
     )
     async with store.write() as connection:
-        assert ["j3", "j1"] == [each.id for each in await transcripts.due(connection, NOON, 10)]
-        assert ["j3"] == [each.id for each in await transcripts.due(connection, NOON, 1)]
-        await transcripts.mark_settled(connection, Region.EU, "j3", NOON)
-        await transcripts.postpone(connection, Region.EU, "j1", NOON + timedelta(hours=1), 3)
-        assert [] == await transcripts.due(connection, NOON, 10)
+        await transcripts.mark_settled(connection, Region.EU, "j6", NOON)
 
-    assert (NOON, None) == ((await get(store, "j3")).settled_at, (await get(store, "j3")).next_check_at)
+    assert ["j3"] == ids(await claim(store, NOON, 1, NOON))
+    assert ["j1", "j3"] == sorted(ids(await claim(store, NOON)))
+    assert ["j2"] == ids(await claim(store, soon))
+    assert ["j5"] == ids(await claim(store, NOON, region=Region.US))
+    async with store.write() as connection:
+        await transcripts.postpone(connection, Region.EU, "j1", LEASE + timedelta(hours=1), 3)
+    assert ["j2", "j3"] == sorted(ids(await claim(store, LEASE)))
+    settled = await get(store, "j6")
+    assert (NOON, None) == (settled.settled_at, settled.next_check_at)
     assert 3 == (await get(store, "j1")).attempts
 
 
 async def test_a_due_transcript_is_claimed_by_one_worker_until_its_lease_ends(store: Store) -> None:
     await fill(store, *(job(number, next_check_at=NOON) for number in range(20)))
-    lease = NOON + timedelta(minutes=1)
 
-    async def claim(now: datetime) -> list[str]:
-        async with store.write() as connection:
-            return [each.id for each in await transcripts.claim_due(connection, now, lease, 6)]
-
-    claimed = await asyncio.gather(*(claim(NOON) for _ in range(5)))
-    everything = sorted(each for batch in claimed for each in batch)
+    claimed = await asyncio.gather(*(claim(store, NOON, 6) for _ in range(5)))
+    everything = sorted(one for batch in claimed for one in ids(batch))
     assert sorted(f"j{number}" for number in range(20)) == everything
-    assert [] == await claim(lease - timedelta(microseconds=1))
-    assert 6 == len(await claim(lease))
+    assert [] == await claim(store, LEASE - timedelta(microseconds=1))
+    assert 6 == len(await claim(store, LEASE, 6))
+
+
+async def test_what_was_claimed_is_given_back_at_once_unless_it_has_moved_on(store: Store) -> None:
+    await fill(store, *(job(number, next_check_at=NOON) for number in range(4)))
+    claimed = await claim(store, NOON)
+    later = LEASE + timedelta(hours=1)
+    async with store.write() as connection:
+        await transcripts.mark_settled(connection, Region.EU, "j0", NOON)
+        await transcripts.postpone(connection, Region.EU, "j1", later, 1)
+        await transcripts.give_back(connection, claimed, LEASE, NOON)
+
+    assert ["j2", "j3"] == sorted(ids(await claim(store, NOON)))
+    assert later == (await get(store, "j1")).next_check_at
+
+
+async def test_fifty_thousand_due_transcripts_of_one_region_are_no_burden_to_either(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
+    await fill(store, job(50_000, next_check_at=NOON))
+    same = {"region": "us", "owner": OURS, "audio_url": URL, "requested": {}, "status": "queued"}
+    same |= {"throttled": False, "created_at": NOON, "next_check_at": NOON, "attempts": 0}
+    async with store.write() as connection:
+        every = [{"id": f"j{number}"} for number in range(50_000)]
+        await connection.execute(sa.insert(table).values(same), every)
+    async with store.write() as connection:
+        plans = explained(connection)
+        assert 50 == len(await transcripts.claim_due(connection, Region.US, NOON, LEASE, 50))
+        assert ["j50000"] == ids(await transcripts.claim_due(connection, Region.EU, NOON, LEASE, 50))
+        await transcripts.give_back(
+            connection, [await transcripts.get(connection, Region.US, "j0")], LEASE, NOON
+        )
+        assert ["j0"] == await transcripts.submitted_after(connection, Region.US, NOON - timedelta(1), 1)
+        assert {"j1", "j2"} == await transcripts.known(connection, Region.US, ["j1", "j2", "x"])
+    await store.close()
+
+    assert any("ix_transcripts_unsettled (region=? AND next_check_at<?)" in plan for plan in plans)
+    assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
+
+
+async def test_the_first_transcripts_after_a_moment_come_oldest_first(store: Store) -> None:
+    hour = timedelta(hours=1)
+    await fill(store, job(1), job(3, created_at=NOON + 2 * hour), job(2, created_at=NOON + hour))
+    await fill(store, job(4, created_at=NOON + hour, region=Region.US))
+
+    async with store.read() as connection:
+        assert ["j2", "j3"] == await transcripts.submitted_after(connection, Region.EU, NOON, 5)
+        assert ["j2"] == await transcripts.submitted_after(connection, Region.EU, NOON, 1)
+        assert [] == await transcripts.submitted_after(connection, Region.EU, NOON + 2 * hour, 1)
+
+
+def explained(connection: AsyncConnection) -> list[str]:
+    """The plans of what is asked of the connection from now on."""
+    plans: list[str] = []
+
+    def explain(asked: sa.Connection, _cursor: object, sql: str, parameters: object, *_: object) -> None:
+        cursor = asked.connection.cursor()
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        plans.extend(row[3] for row in cursor.fetchall())
+        cursor.close()
+
+    sa.event.listen(connection.sync_connection, "before_cursor_execute", explain)
+    return plans

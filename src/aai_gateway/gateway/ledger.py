@@ -15,6 +15,8 @@ from aai_gateway.core.prices import Cost, PriceBook, TokenUsage, price_chat, pri
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.errors import NotFound, PriceError, UpstreamFailed
+from aai_gateway.gateway.asking import ask
+from aai_gateway.gateway.finishing import finished
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.settings import Settings
@@ -27,6 +29,14 @@ log = logging.getLogger("aai_gateway")
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 """Waits of the settler between two looks at a job, growing from the first to the longest."""
+
+FIRST_PATIENCE = 20.0
+LONGEST_PATIENCE = 600.0
+"""Seconds that the settler gives an answer at its first look at a job and, doubled each time, at most: so one
+that hangs holds up little, and a long transcript on a slow line still comes through."""
+
+LOOKS_FOR_VANISHED = 10
+"""Looks after which a job that AssemblyAI does not know is believed to be gone."""
 
 EXPIRED_AT_ONCE = 200
 """Expired holds that one round ends."""
@@ -103,22 +113,25 @@ class Ledger:
     async def settle_now(self, row: Transcript) -> bool:
         """Ask AssemblyAI how a job stands and settle it if it has ended; whether it is settled.
 
-        Raises UpstreamFailed.
+        What is being written is written to its end, whoever is cancelled. Raises UpstreamFailed, StoreError.
         """
-        headers = self._upstream.headers(row.region)
-        async with self._upstream.request(
-            row.region, "GET", f"/v2/transcript/{row.id}", headers=headers
-        ) as response:
-            body = await response.read()
-            if response.status == 400 and NotFound().text.encode() in body:
-                await self._settle_vanished(row)
-                return True
-            if response.status != 200:
-                raise UpstreamFailed(f"AssemblyAI answered {response.status}.", status=502)
-        if await self.settle_body(row, body) is not None:
+        patience = min(FIRST_PATIENCE * 2 ** min(row.attempts, 20), LONGEST_PATIENCE)
+        path = f"/v2/transcript/{row.id}"
+        try:
+            transcript = await ask(self._upstream, row.region, path, deadline=patience)
+        except NotFound:
+            if row.attempts < LOOKS_FOR_VANISHED:
+                await finished(self._note_status(row, {}))
+                return False
+            await finished(self._settle_vanished(row))
             return True
-        await self._note_status(row, body)
-        return False
+        if transcript.get("id") != row.id:
+            raise UpstreamFailed("AssemblyAI answered with another transcript.", status=502)
+        if transcript.get("status") not in ("completed", "error"):
+            await finished(self._note_status(row, transcript))
+            return False
+        await finished(self.settle(row, transcript))
+        return True
 
     async def hold_chat(
         self,
@@ -231,13 +244,24 @@ class Ledger:
         return len(late)
 
     async def _settle_vanished(self, row: Transcript) -> None:
-        """A job that AssemblyAI no longer knows was deleted elsewhere: what it cost can no longer be read."""
-        log.error("transcript %s is gone at AssemblyAI before it was settled", row.id)
-        await self.settle(row, {"status": "error", "error": "The transcript is gone at AssemblyAI."})
+        """Put a job that AssemblyAI does not know on record as unknown, at nothing.
 
-    async def _note_status(self, row: Transcript, body: bytes) -> None:
+        What it cost cannot be read, now. Should the account's key be another project's, then `reconcile` with
+        the right one finds the job and books it over this.
+        """
+        log.error("transcript %s is gone at AssemblyAI before it was settled", row.id)
+        now = utc_now()
+        async with self._store.write() as connection:
+            held = await holds.release(connection, row.intent_id, now) if row.intent_id else None
+            await usage.record(connection, _vanished(row, held, now))
+            gone = "The transcript is gone at AssemblyAI."
+            await transcripts.mark_status(
+                connection, row.region, row.id, "error", completed_at=now, error=gone
+            )
+            await transcripts.mark_settled(connection, row.region, row.id, now)
+
+    async def _note_status(self, row: Transcript, transcript: Mapping[str, Any]) -> None:
         """Keep the list's status fresh and put the next look further away."""
-        transcript = orjson.loads(body)
         wait = back_off(row.attempts, 1.5)
         async with self._store.write() as connection:
             await transcripts.mark_status(
@@ -292,6 +316,25 @@ def _unknown(hold: Hold, now: datetime) -> usage.UsageRow:
     )
 
 
+def _vanished(row: Transcript, held: Hold | None, now: datetime) -> usage.UsageRow:
+    """The record of a job that AssemblyAI does not know any more."""
+    item = {"name": "unknown_outcome", "quantity": 1, "unit": "transcript", "unit_price": "0", "micros": 0}
+    return usage.UsageRow(
+        service="speech",
+        source_id=row.id,
+        region=row.region,
+        owner=row.owner,
+        team_id=row.team_id,
+        key_hash=row.key_hash,
+        status="unknown",
+        micros=0,
+        items=({**item, "held_micros": held.micros if held else 0},),
+        tags=row.tags,
+        end_user=row.end_user,
+        created_at=now,
+    )
+
+
 def _items(cost: Cost) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
@@ -300,6 +343,7 @@ def _items(cost: Cost) -> tuple[dict[str, Any], ...]:
             "unit": item.unit,
             "unit_price": str(item.unit_price),
             "micros": item.micros,
+            **({"fallback": True} if item.fallback else {}),
         }
         for item in cost.items
     )

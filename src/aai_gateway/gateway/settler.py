@@ -1,170 +1,175 @@
 """The settler: prices every job whose client never came back for it, and finds jobs that were cut off.
 
-One task per process, no thread and no memory per pending job: what is due is read from the store. Workers
-share the work by leases; the usage row's key makes a second settling harmless.
+A few tasks per process, no thread and no memory per pending job: what is due is read from the store. Workers
+share the work by leases; the usage row's key makes a second settling harmless. Each region goes on by
+itself: one that is in trouble pauses, is tried with one job now and then, and goes on where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Any
 
-import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from aai_gateway.core.breaker import Breaker
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import GatewayError, UpstreamFailed
-from aai_gateway.gateway.ledger import FIRST_WAIT, Ledger, back_off
-from aai_gateway.gateway.submission import record_accepted
+from aai_gateway.errors import GatewayError, StoreError, UpstreamFailed
+from aai_gateway.gateway.asking import AccountJobs, Pace
+from aai_gateway.gateway.ledger import EXPIRED_AT_ONCE, Ledger, back_off
+from aai_gateway.gateway.recovery import Recovery
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, intents, transcripts
+from aai_gateway.store import Store, transcripts
 from aai_gateway.store.transcripts import Transcript
 
 log = logging.getLogger("aai_gateway")
 
-BATCH = 50
-PARALLEL = 8
-LEASE = timedelta(minutes=2)
-"""How many jobs a round takes, how many at once, and how long they are this worker's."""
-
-INTENT_AGE = timedelta(minutes=2)
-"""An intent this old without a transcript was cut off: its request has timed out."""
-INTENT_GIVE_UP = timedelta(hours=6)
-"""After this long without a match the job was never accepted."""
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far AssemblyAI's clock may differ from ours when an intent is matched."""
-LIST_PAGES = 50
-"""Pages of AssemblyAI's list (200 each) that a search for cut-off jobs reads at most."""
+BATCH = 60
+PARALLEL = 12
+LEASE = timedelta(seconds=30)
+"""How many jobs a round takes, how many are asked for at once, and how long they are this worker's: as long
+as a killed worker's jobs wait for another."""
 
 
 class Settler:
     """Settles in rounds until it is cancelled."""
 
     def __init__(self, settings: Settings, store: Store, upstream: Upstream, ledger: Ledger) -> None:
-        self._settings = settings
+        self._interval = settings.settle_interval
         self._store = store
-        self._upstream = upstream
         self._ledger = ledger
-        self._searches: dict[str, datetime] = {}
+        self._pace = Pace(settings.settle_rate)
+        self._recovery = Recovery(settings, store, AccountJobs(upstream, self._pace))
+        self._breakers = dict.fromkeys(Region, Breaker())
 
     async def run(self) -> None:
-        """Settle what is due, again and again. A failing round is logged and tried again."""
-        while True:
+        """Settle what is due, again and again, until cancelled; bookings under way are finished first."""
+        rounds: list[Callable[[], Awaitable[bool]]] = [self._expire_holds]
+        for region in Region:
+            rounds += [self._settling(region), self._recovering(region)]
+        # With return_exceptions the end of one is not the end of the wait for the others.
+        await asyncio.gather(*(self._again(one) for one in rounds), return_exceptions=True)
+
+    async def settle_due(self, region: Region) -> int:
+        """One round of a region: claim what is due and settle it; how many were claimed.
+
+        In a pause nothing is claimed; after it, a single job.
+        """
+        breaker = self._breakers[region]
+        if breaker.pause(_clock()):
+            return 0
+        now = utc_now()
+        lease = now + LEASE
+        limit = 1 if breaker.probing else BATCH
+        async with self._store.write() as connection:
+            claimed = await transcripts.claim_due(connection, region, now, lease, limit)
+        waiting = deque(claimed)
+        try:
+            workers = [self._settle(region, waiting) for _ in range(min(PARALLEL, len(claimed)))]
+            # All are over before the rest is given back, and no error goes unheard.
+            for ended in await asyncio.gather(*workers, return_exceptions=True):
+                if isinstance(ended, BaseException):
+                    raise ended
+        finally:
+            await self._give_back(waiting, lease)
+        return len(claimed)
+
+    async def _give_back(self, waiting: Collection[Transcript], lease: datetime) -> None:
+        if not waiting:
+            return
+        try:
+            async with self._store.write() as connection:
+                await transcripts.give_back(connection, waiting, lease, utc_now())
+        except StoreError as error:
+            log.warning("%d claimed jobs wait for their lease's end: %s", len(waiting), error)
+
+    async def _settle(self, region: Region, waiting: deque[Transcript]) -> None:
+        """Settle one waiting job after the other, until there is trouble."""
+        while waiting:
+            await self._pace.turn()
+            if not waiting or self._breakers[region].pause(_clock()):
+                return
+            row = waiting.popleft()
             try:
-                for region in Region:
-                    await self.recover_intents(region)
-                while await self.settle_due() == BATCH:
-                    pass
+                await self._ledger.settle_now(row)
+                self._answered(region)
+            except UpstreamFailed as error:
+                self._troubled(region, error)
+                await self._postpone(row)
+            except asyncio.CancelledError:
+                waiting.append(row)
+                raise
+
+    async def _postpone(self, row: Transcript) -> None:
+        """Another job is the next to be tried, lest one that cannot be had holds up all."""
+        wait = back_off(row.attempts, 2)
+        async with self._store.write() as connection:
+            await transcripts.postpone(connection, row.region, row.id, utc_now() + wait, row.attempts + 1)
+
+    async def recover(self, region: Region) -> int:
+        """One round of looking for jobs that were cut off, unless the region pauses; how many were found."""
+        if self._breakers[region].pause(_clock()):
+            return 0
+        try:
+            found = await self._recovery.round(region)
+        except UpstreamFailed as error:
+            self._troubled(region, error)
+            return 0
+        return found
+
+    def _answered(self, region: Region) -> None:
+        before = self._breakers[region]
+        self._breakers[region] = before.answered(_clock())
+        if before.probing and not self._breakers[region].probing:
+            log.info("AssemblyAI (%s) answers again, settling goes on", region.value)
+
+    def _troubled(self, region: Region, error: UpstreamFailed) -> None:
+        before = self._breakers[region]
+        after = before.troubled(_clock(), random.random(), error.retry_after)  # noqa: S311 - no secret
+        self._breakers[region] = after
+        if after.failures > before.failures:
+            wait = after.pause(_clock())
+            log.warning("settling (%s) pauses for %.1f s: %s", region.value, wait, error)
+
+    def _settling(self, region: Region) -> Callable[[], Awaitable[bool]]:
+        async def settling() -> bool:
+            if pause := self._breakers[region].pause(_clock()):
+                await asyncio.sleep(pause)
+            full = 1 if self._breakers[region].probing else BATCH
+            return await self.settle_due(region) == full
+
+        return settling
+
+    def _recovering(self, region: Region) -> Callable[[], Awaitable[bool]]:
+        async def recovering() -> bool:
+            return await self.recover(region) > 0
+
+        return recovering
+
+    async def _expire_holds(self) -> bool:
+        return await self._ledger.expire_holds() == EXPIRED_AT_ONCE
+
+    async def _again(self, one_round: Callable[[], Awaitable[bool]]) -> None:
+        """Rounds for ever: the next at once when one says that there is more, else after the interval.
+
+        A failing round is logged and tried again.
+        """
+        while True:
+            more = False
+            try:
+                more = await one_round()
             except GatewayError as error:
                 log.error("settling stopped for a round: %s", error)
             except Exception:
                 # Whatever it was, the other jobs must still be settled.
                 log.exception("settling stopped for a round")
-            await asyncio.sleep(self._settings.settle_interval)
-
-    async def settle_due(self) -> int:
-        """One round: claim what is due and settle it; how many were claimed."""
-        now = utc_now()
-        async with self._store.write() as connection:
-            claimed = await transcripts.claim_due(connection, now, now + LEASE, BATCH)
-        places = asyncio.Semaphore(PARALLEL)
-
-        async def one(row: Transcript) -> None:
-            async with places:
-                await self._settle_one(row)
-
-        await asyncio.gather(*(one(row) for row in claimed))
-        return len(claimed)
-
-    async def _settle_one(self, row: Transcript) -> None:
-        try:
-            await self._ledger.settle_now(row)
-        except (GatewayError, ValueError) as error:
-            wait = back_off(row.attempts, 2)
-            log.warning("transcript %s cannot be settled yet (%s); again in %s", row.id, error, wait)
-            async with self._store.write() as connection:
-                await transcripts.postpone(connection, row.region, row.id, utc_now() + wait, row.attempts + 1)
-
-    async def recover_intents(self, region: Region) -> int:
-        """Match intents without a transcript against AssemblyAI's list; how many were found.
-
-        A job matches by audio URL and time, the nearest first, and only when no transcript row has it.
-        """
-        now = utc_now()
-        async with self._store.read() as connection:
-            open_intents = await intents.unresolved(connection, region, now - INTENT_AGE)
-        due = [i for i in open_intents if self._searches.get(i.id, i.created_at) <= now]
-        if not due or self._settings.account_key(region) is None:
-            return 0
-        # The longer the search has been in vain, the longer until the next: the list may be long.
-        self._searches |= {i.id: now + max(FIRST_WAIT, (now - i.created_at) / 4) for i in due}
-        try:
-            listed = await self._list_since(region, due[0].created_at - CLOCK_SKEW)
-        except UpstreamFailed as error:
-            log.warning("cut-off jobs cannot be looked for yet: %s", error)
-            return 0
-        found = 0
-        for intent in due:
-            found += await self._recover(intent, listed, now)
-        return found
-
-    async def _recover(self, intent: intents.Intent, listed: list[dict[str, Any]], now: datetime) -> bool:
-        async with self._store.write() as connection:
-            if await _has_rival(connection, intent):
-                return False
-            for item in _candidates(intent, listed):
-                if await transcripts.owner_of(connection, intent.region, item["id"]) is None:
-                    await record_accepted(connection, intent, item, self._settings.settle_after)
-                    log.info("found transcript %s of %s, which was cut off", item["id"], intent.owner)
-                    self._searches.pop(intent.id)
-                    return True
-            if intent.created_at < now - INTENT_GIVE_UP:
-                await intents.close(connection, intent.id, "unknown")
-                self._searches.pop(intent.id)
-        return False
-
-    async def _list_since(self, region: Region, since: datetime) -> list[dict[str, Any]]:
-        """AssemblyAI's list back to `since`, newest first. Raises UpstreamFailed."""
-        headers = self._upstream.headers(region)
-        listed: list[dict[str, Any]] = []
-        query = "limit=200"
-        for _ in range(LIST_PAGES):
-            async with self._upstream.request(
-                region, "GET", "/v2/transcript", headers=headers, query=query
-            ) as response:
-                body = await response.read()
-                if response.status != 200:
-                    raise UpstreamFailed(f"AssemblyAI answered {response.status}.")
-            page = orjson.loads(body)["transcripts"]
-            listed += page
-            if not page or _created(page[-1]) < since:
-                break
-            query = f"limit=200&before_id={page[-1]['id']}"
-        return [item for item in listed if _created(item) >= since]
+            if not more:
+                await asyncio.sleep(self._interval)
 
 
-async def _has_rival(connection: AsyncConnection, intent: intents.Intent) -> bool:
-    """Whether another submission of the audio is under way, whose job could be taken for the lost one."""
-    now = utc_now()
-    unanswered = await intents.unresolved(connection, intent.region, now + CLOCK_SKEW)
-    return any(i.audio_url == intent.audio_url and i.created_at >= now - INTENT_AGE for i in unanswered)
-
-
-def _created(item: dict[str, Any]) -> datetime:
-    moment = datetime.fromisoformat(str(item["created"]).replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=utc_now().tzinfo)
-
-
-def _candidates(intent: intents.Intent, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Jobs of the intent's audio from about its time, the nearest first."""
-    earliest, latest = intent.created_at - CLOCK_SKEW, intent.created_at + INTENT_AGE + CLOCK_SKEW
-    near = [
-        item
-        for item in listed
-        if item.get("audio_url") == intent.audio_url and earliest <= _created(item) <= latest
-    ]
-    return sorted(near, key=lambda item: abs(_created(item) - intent.created_at))
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

@@ -164,11 +164,13 @@ class Submissions:
 
 async def record_accepted(
     connection: Any, intent: intents.Intent, accepted: Mapping[str, Any], settle_after: float
-) -> None:
-    """Make the intent's transcript row from AssemblyAI's answer (or list item), in one transaction."""
+) -> bool:
+    """Make the intent's transcript row from AssemblyAI's answer (or list item), in one transaction.
+
+    False, and no change, when the job has a row already: it is its first owner's.
+    """
     now = utc_now()
-    await intents.accept(connection, intent.id, accepted["id"])
-    await transcripts.record(
+    new = await transcripts.record(
         connection,
         transcripts.Transcript(
             id=accepted["id"],
@@ -187,6 +189,9 @@ async def record_accepted(
             end_user=intent.end_user,
         ),
     )
+    if new:
+        await intents.accept(connection, intent.id, accepted["id"])
+    return new
 
 
 def _intent(

@@ -26,6 +26,8 @@ Outcome = Literal["open", "accepted", "refused", "unknown"]
 _OUTCOMES = {"held": "open", "running": "accepted"}
 """The states of `core.job_life` under the names that they have here."""
 
+_c = intents.c
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -66,34 +68,64 @@ async def open(connection: AsyncConnection, intent: Intent) -> None:
 
 async def accept(connection: AsyncConnection, intent_id: str, transcript_id: str) -> bool:
     """AssemblyAI took the submission. False when it was known already; a late answer mends an unknown one."""
-    query = sa.update(intents).where(intents.c.id == intent_id, _may_become("running"))
+    query = sa.update(intents).where(_c.id == intent_id, _may_become("running"))
     result = await connection.execute(query.values(outcome="accepted", transcript_id=transcript_id))
     return result.rowcount == 1
 
 
 async def close(connection: AsyncConnection, intent_id: str, outcome: Literal["refused", "unknown"]) -> bool:
     """The submission came to nothing. False when it was closed or accepted already."""
-    query = sa.update(intents).where(intents.c.id == intent_id, _may_become(outcome))
+    query = sa.update(intents).where(_c.id == intent_id, _may_become(outcome))
     result = await connection.execute(query.values(outcome=outcome))
     return result.rowcount == 1
 
 
-async def unresolved(connection: AsyncConnection, region: Region, before: datetime) -> list[Intent]:
-    """Open intents of a region from before a moment, oldest first."""
-    query = (
-        sa.select(intents)
-        .where(
-            intents.c.outcome == sa.literal_column("'open'"),
-            intents.c.region == region.value,
-            intents.c.created_at < before,
-        )
-        .order_by(intents.c.created_at, intents.c.id)
-    )
+async def unresolved(
+    connection: AsyncConnection,
+    region: Region,
+    before: datetime,
+    *,
+    after: Intent | None = None,
+    limit: int | None = None,
+) -> list[Intent]:
+    """Open intents of a region from before a moment, oldest first; those that follow `after`."""
+    query = _open(region).where(_c.created_at < before).order_by(_c.created_at, _c.id).limit(limit)
+    if after is not None:
+        last = (sa.literal(after.created_at, _c.created_at.type), sa.literal(after.id))
+        query = query.where(sa.tuple_(_c.created_at, _c.id) > sa.tuple_(*last))
+    return await _all(connection, query)
+
+
+async def under_way(connection: AsyncConnection, region: Region, since: datetime) -> list[Intent]:
+    """Open intents of a region from a moment on: their requests may still be answered."""
+    return await _all(connection, _open(region).where(_c.created_at >= since))
+
+
+async def without_job(
+    connection: AsyncConnection, region: Region, since: datetime, until: datetime
+) -> list[Intent]:
+    """Intents of a region and time that a job may still be found for: open or unknown, oldest first."""
+    of_time = (_c.region == region.value, _c.created_at >= since, _c.created_at < until)
+    query = sa.select(intents).where(*of_time, _may_become("running"))
+    return await _all(connection, query.order_by(_c.created_at, _c.id))
+
+
+async def lock_without_job(connection: AsyncConnection, intent_id: str) -> bool:
+    """Whether an intent still has no job; if so it gets none from others in this transaction's time."""
+    query = sa.select(_c.id).where(_c.id == intent_id, _may_become("running")).with_for_update()
+    return await connection.scalar(query) is not None
+
+
+def _open(region: Region) -> sa.Select[Any]:
+    return sa.select(intents).where(_c.outcome == sa.literal_column("'open'"), _c.region == region.value)
+
+
+async def _all(connection: AsyncConnection, query: sa.Select[Any]) -> list[Intent]:
     return [_intent_of(row) for row in (await connection.execute(query)).mappings()]
 
 
 def _may_become(state: State) -> sa.ColumnElement[bool]:
-    return intents.c.outcome.in_([_OUTCOMES.get(source, source) for source in sources("speech", state)])
+    return _c.outcome.in_([_OUTCOMES.get(source, source) for source in sources("speech", state)])
 
 
 def _intent_of(row: sa.RowMapping) -> Intent:

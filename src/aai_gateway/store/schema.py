@@ -183,6 +183,7 @@ transcripts = sa.Table(
 _unsettled = transcripts.c.settled_at.is_(None)
 sa.Index(
     "ix_transcripts_unsettled",
+    transcripts.c.region,
     transcripts.c.next_check_at,
     sqlite_where=_unsettled,
     postgresql_where=_unsettled,
@@ -218,7 +219,20 @@ usage = sa.Table(
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "team_id", "created_at", "id"),
     sa.Index(None, "key_hash", "created_at", "id"),
+    # Holds all that /metrics sums up over every row.
+    sa.Index(None, "team_id", "service", "region", "micros"),
 )
+_flagged = usage.c.priced_as.is_not(None)
+sa.Index(
+    "ix_usage_flagged",
+    usage.c.service,
+    usage.c.model,
+    usage.c.micros,
+    sqlite_where=_flagged,
+    postgresql_where=_flagged,
+)
+_unknown = usage.c.status == sa.literal_column("'unknown'")
+sa.Index("ix_usage_unknown", usage.c.created_at, sqlite_where=_unknown, postgresql_where=_unknown)
 
 # A row for each tag of a usage row: databases disagree on how to look into JSON.
 usage_tags = sa.Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
@@ -212,27 +212,50 @@ async def mark_deleted(
     return await _change(connection, region, transcript_id, gone)
 
 
-async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Transcript]:
-    """Transcripts to be looked at: not settled, and `next_check_at` has come. Longest overdue first."""
-    return [_transcript_of(row) for row in (await connection.execute(_due(now, limit))).mappings()]
-
-
 async def claim_due(
-    connection: AsyncConnection, now: datetime, lease_until: datetime, limit: int
+    connection: AsyncConnection, region: Region, now: datetime, lease_until: datetime, limit: int
 ) -> list[Transcript]:
-    """Take due transcripts for one worker: no other gets them until `lease_until`. Needs `Store.write`."""
-    query = _due(now, limit).with_for_update(skip_locked=True)
+    """Take a region's due transcripts for one worker: no other gets them until `lease_until`.
+
+    They come as they were. Needs `Store.write`.
+    """
+    query = _due(region, now, limit).with_for_update(skip_locked=True)
     claimed = [_transcript_of(row) for row in (await connection.execute(query)).mappings()]
-    numbers = [transcript.seq for transcript in claimed]
-    await connection.execute(
-        sa.update(transcripts).where(_c.seq.in_(numbers)).values(next_check_at=lease_until)
-    )
+    if claimed:
+        numbers = [transcript.seq for transcript in claimed]
+        await connection.execute(
+            sa.update(transcripts).where(_c.seq.in_(numbers)).values(next_check_at=lease_until)
+        )
     return claimed
 
 
-def _due(now: datetime, limit: int) -> sa.Select[Any]:
-    waiting = (_c.settled_at.is_(None), _c.next_check_at <= now)
+async def give_back(
+    connection: AsyncConnection, claimed: Iterable[Transcript], lease_until: datetime, now: datetime
+) -> None:
+    """Let claimed transcripts be due at once, but for those that have moved on since. Needs `Store.write`."""
+    numbers = [transcript.seq for transcript in claimed]
+    still_leased = (_c.seq.in_(numbers), _c.next_check_at == lease_until)
+    await connection.execute(sa.update(transcripts).where(*still_leased).values(next_check_at=now))
+
+
+def _due(region: Region, now: datetime, limit: int) -> sa.Select[Any]:
+    waiting = (_c.settled_at.is_(None), _c.region == region.value, _c.next_check_at <= now)
     return sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
+
+
+async def submitted_after(
+    connection: AsyncConnection, region: Region, moment: datetime, limit: int
+) -> list[str]:
+    """The ids of the first transcripts of a region after a moment, oldest first."""
+    later = (_c.region == region.value, _c.created_at > moment)
+    query = sa.select(_c.id).where(*later).order_by(_c.created_at, _c.seq).limit(limit)
+    return list(await connection.scalars(query))
+
+
+async def known(connection: AsyncConnection, region: Region, ids: Iterable[str]) -> set[str]:
+    """Those of a page of ids that the store has in this region."""
+    query = sa.select(_c.id).where(_c.region == region.value, _c.id.in_(list(ids)))
+    return set(await connection.scalars(query))
 
 
 async def postpone(

@@ -41,6 +41,25 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("duration_ms", sa.BigInteger()))
     op.add_column("uploads", sa.Column("channels", sa.Integer()))
     op.add_column("usage", sa.Column("global_region", sa.Boolean()))
+    op.create_index(
+        "ix_usage_team_id_service_region_micros", "usage", ["team_id", "service", "region", "micros"]
+    )
+    for name, columns, where in (
+        ("ix_usage_flagged", ["service", "model", "micros"], sa.text("priced_as IS NOT NULL")),
+        ("ix_usage_unknown", ["created_at"], sa.text("status = 'unknown'")),
+    ):
+        op.create_index(name, "usage", columns, sqlite_where=where, postgresql_where=where)
+
+    # Each region is settled on its own.
+    op.drop_index("ix_transcripts_unsettled", "transcripts")
+    unsettled = sa.text("settled_at IS NULL")
+    op.create_index(
+        "ix_transcripts_unsettled",
+        "transcripts",
+        ["region", "next_check_at"],
+        sqlite_where=unsettled,
+        postgresql_where=unsettled,
+    )
 
     gateway_budget = op.create_table(
         "gateway_budget",
