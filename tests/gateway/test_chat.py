@@ -16,8 +16,9 @@ from aai_gateway.core.budgets import Budget
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import MASTER, Team, VirtualKey, hash_key
 from aai_gateway.gateway import litellm_host
-from aai_gateway.gateway.chat import ChatCall, ChatHooks
+from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.chat_request import Fallback
+from aai_gateway.gateway.completion import ChatCall
 from aai_gateway.gateway.context import Gateway, Runtime
 from aai_gateway.settings import Settings
 from aai_gateway.store import keys, teams, usage

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aai_gateway.gateway.data_plane import DataPlane, note_retry_after
+from aai_gateway.gateway.data_plane import DataPlane, notes
 from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -114,7 +114,7 @@ async def test_assemblyais_retry_after_reaches_the_client(
 
     async def refused(scope: Scope, receive: Receive, send: Send) -> None:
         for value in noted:
-            note_retry_after(value)
+            notes().retry_after = value
         await Spy(status, given)(scope, receive, send)
 
     async def send(message: Message) -> None:

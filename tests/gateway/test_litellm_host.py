@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import litellm
 import pytest
 import yaml
-from chat_world import MESSAGES, SONNET, bodies, booked, transcribed
+from chat_world import MESSAGES, SONNET, bodies, booked, held, transcribed
 from gateway_process import CONFIG, REPOSITORY, GatewayProcess, TeamAccess, gateway_process, running_gateway
 from waiting import until
 
 from aai_gateway.core.tenancy import hash_key
 from aai_gateway.emulator import Emulator
+from aai_gateway.errors import BudgetExceeded
+from aai_gateway.gateway import litellm_host
 
 SOURCES = REPOSITORY / "src" / "aai_gateway"
 PROBE = '''
@@ -69,11 +72,16 @@ class Probe(CustomLogger):
     async def async_pre_call_deployment_hook(self, kwargs, call_type):
         places = [kwargs.get("metadata") or {}, kwargs.get("litellm_metadata") or {}]
         tell(event="hook", hashes=[place.get("user_api_key_hash") for place in places],
-             groups=[place.get("model_group") for place in places])
+             groups=[place.get("model_group") for place in places], type=str(call_type.value),
+             tags=[place.get("tags") for place in places if place.get("user_api_key_hash")],
+             users=[place.get("user_api_key_end_user_id") for place in places])
+        if kwargs.get("seed") == 666:
+            raise RuntimeError("A callback after ours fails.")
 
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
         call = kwargs.get("aai_gateway_call")
-        tell(event="success", call=call and call.id, cache_hit=bool(kwargs.get("cache_hit")))
+        tell(event="success", call=call and call.call.id, sent=call and call.is_sent,
+             cache_hit=bool(kwargs.get("cache_hit")))
 
 
 probe = Probe()
@@ -198,8 +206,9 @@ def test_the_hooks_logging_object_comes_to_the_success_event(
     response = probed.post(team, path, **body, temperature=0.31, cache={"no-cache": True})
 
     assert 200 == response.status_code, response.text
-    [row] = until(lambda: booked(probed.gateway, team))
-    assert row["source_id"] in [fact["call"] for fact in probed.facts("success")]
+    [row] = booked(probed.gateway, team)
+    [told] = until(lambda: [fact for fact in probed.facts("success") if fact["call"] == row["source_id"]])
+    assert told["sent"]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/completions"])
@@ -218,6 +227,82 @@ def test_a_clients_metadata_has_no_say_in_who_it_is(probed: Probed, path: str, p
         assert {hash_key(team.key)} == {found for found in hook["hashes"] if found}
         trusted = next(place for place, found in enumerate(hook["hashes"][::-1]) if found)
         assert SONNET == hook["groups"][::-1][trusted]
+
+
+@pytest.mark.parametrize(
+    ("path", "types"),
+    [
+        ("/v1/chat/completions", ["acompletion"]),
+        ("/v1/messages", ["anthropic_messages", "acompletion"]),
+        ("/v1/responses", ["aresponses", "acompletion"]),
+        ("/v1/completions", ["atext_completion"]),
+        (f"/v1beta/models/{SONNET}:generateContent", ["agenerate_content", "acompletion"]),
+        (f"/v1beta/models/{SONNET}:streamGenerateContent", ["agenerate_content_stream", "acompletion"]),
+    ],
+)
+def test_the_hook_runs_for_a_routes_call_and_for_the_chat_call_inside(
+    probed: Probed, path: str, types: list[str]
+) -> None:
+    team, before = probed.gateway.team(), len(probed.facts("hook"))
+    asked: dict[str, Any] = {"messages": MESSAGES, "max_tokens": 9}
+    if path in ("/v1/responses", "/v1/completions"):
+        asked = {"input": "Hello, hook.", "prompt": "Hello, hook."}
+    elif "v1beta" in path:
+        asked = {"contents": [{"role": "user", "parts": [{"text": "Hello, hook."}]}]}
+
+    response = probed.post(team, path, **asked, cache={"no-cache": True})
+
+    assert 200 == response.status_code, response.text
+    assert types == [hook["type"] for hook in probed.facts("hook")[before:]]
+    assert ([], 1) == (held(probed.gateway, team), len(booked(probed.gateway, team)))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "tags", "user"),
+    [
+        ({"x-litellm-tags": "a, b"}, {}, ["a", "b"], None),
+        ({"x-litellm-tags": "a"}, {"tags": ["c"]}, ["c"], None),  # a body's own win over the header's
+        ({"x-litellm-tags": "a"}, {"metadata": {"tags": ["m"]}, "tags": ["c"]}, ["m", "c"], None),
+        ({}, {"litellm_metadata": {"tags": ["l"]}, "user": "u"}, ["l"], "u"),
+        ({"x-litellm-customer-id": "h"}, {"user": "u"}, None, "h"),  # a header's user wins over the body's
+        ({"x-litellm-end-user-id": "e"}, {}, None, "e"),
+    ],
+)
+def test_litellm_gathers_tags_and_the_end_user(
+    probed: Probed, headers: dict[str, str], body: dict[str, Any], tags: list[str] | None, user: str | None
+) -> None:
+    team, before = probed.gateway.team(), len(probed.facts("hook"))
+
+    httpx.post(
+        f"{probed.gateway.url}/v1/chat/completions",
+        json={"model": SONNET, "messages": MESSAGES, **body},
+        headers={**team.bearer, **headers},
+        timeout=60,
+    ).raise_for_status()
+
+    [hook] = probed.facts("hook")[before:]
+    assert [tags] == hook["tags"]
+    assert ([user] if user else []) == [found for found in hook["users"] if found]
+
+
+def test_a_budget_is_refused_as_litellm_refuses_it() -> None:
+    refusal = litellm_host.openai_error(BudgetExceeded("Budget has been exceeded!"))
+    theirs = litellm.BudgetExceededError(current_cost=2, max_budget=1)
+
+    assert (str(theirs.status_code), "budget_exceeded") == (refusal.code, refusal.type)
+
+
+@pytest.mark.parametrize("body", [{"seed": 666}, {"messages": [{"role": "user"}, "nonsense"]}])
+def test_an_attempt_that_fails_inside_litellm_leaves_nothing_held(
+    probed: Probed, body: dict[str, Any]
+) -> None:
+    team = probed.gateway.team()
+
+    response = probed.post(team, **{"messages": MESSAGES, **body})
+
+    assert response.status_code >= 400
+    until(lambda: not held(probed.gateway, team))
+    assert [] == booked(probed.gateway, team)
 
 
 def test_a_client_cannot_switch_the_log_off(probed: Probed) -> None:
@@ -242,6 +327,7 @@ def test_the_deployment_hook_runs_before_the_cache_and_a_cached_answer_is_free(
     assert before + 1 == len(bodies(emulator.urls.llm_us))
     until(lambda: any(fact["cache_hit"] for fact in probed.facts("success")))
     assert 1 == len(booked(probed.gateway, research))
+    until(lambda: not held(probed.gateway, research))
 
 
 def test_the_cache_never_answers_about_a_transcript(probed: Probed, emulator: Emulator) -> None:

@@ -38,9 +38,26 @@ def bodies(llm_url: str) -> list[dict[str, Any]]:
     return found
 
 
+def held(gateway: GatewayProcess, team: TeamAccess) -> list[dict[str, Any]]:
+    """The team's chat holds in the gateway's store, oldest first."""
+    query = "select * from holds where service = 'chat' and team_id = ? order by created_at"
+    return _rows(gateway, team, query)
+
+
 def booked(gateway: GatewayProcess, team: TeamAccess) -> list[dict[str, Any]]:
     """The team's chat rows in the gateway's store, oldest first."""
+    rows = _rows(gateway, team, "select * from usage where service = 'chat' and team_id = ? order by id")
+    return [{**row, "items": json.loads(row["items"])} for row in rows]
+
+
+def fault(llm_url: str, **what: Any) -> None:
+    """Let the next chat completion at an emulated LLM Gateway go wrong."""
+    body = {"path": "/v1/chat/completions", **what}
+    httpx.post(f"{llm_url}/_emulator/faults", json=body).raise_for_status()
+
+
+def _rows(gateway: GatewayProcess, team: TeamAccess, query: str) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(f"file:{gateway.store_path}?mode=ro", uri=True)) as store:
         store.row_factory = sqlite3.Row
-        query = "select * from usage where service = 'chat' and team_id = ? order by id"
-        return [{**row, "items": json.loads(row["items"])} for row in store.execute(query, (team.id,))]
+        rows = [dict(row) for row in store.execute(query, (team.id,))]
+    return [{**row, "tags": json.loads(row["tags"])} for row in rows]

@@ -11,6 +11,7 @@ import httpx
 
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
 from aai_gateway.emulator import Emulator
+from aai_gateway.gateway.chat_wire import ChatUpstream
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
@@ -42,6 +43,7 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
     store = await Store.open(configured.resolved_store_url)
     upstream = Upstream(configured)
     prices = Prices(load_price_book())
+    chat = ChatUpstream(configured)
     try:
         async with store.write() as connection:
             await teams.create(connection, Team(id=TEAM, alias=TEAM))
@@ -55,8 +57,10 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
             prices=prices,
             ledger=Ledger(configured, store, upstream, prices),
             submissions=Submissions(configured, store, upstream, prices),
+            chat=chat,
         )
     finally:
+        await chat.close()
         await upstream.close()
         await store.close()
 

@@ -10,43 +10,27 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from aai_gateway.core.attribution import Attribution
+from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.prices import PriceBook, chat_models, token_usage_from
+from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
 from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
-from aai_gateway.gateway import chat_request, litellm_host
-from aai_gateway.gateway.chat_request import Fallback
+from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
+from aai_gateway.gateway.chat_answer import Answered
+from aai_gateway.gateway.chat_wire import Wire
+from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.gateway.data_plane import note_retry_after
+from aai_gateway.gateway.data_plane import notes
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
+from aai_gateway.store import usage
 
 log = logging.getLogger("aai_gateway")
 
 _CALL = "aai_gateway_call"
 _NO_CACHE = {"no-cache": True, "no-store": True}
-
-
-@dataclass(frozen=True, slots=True)
-class ChatCall:
-    """A completion that was allowed: who pays for what. `id` is ours; a client can choose LiteLLM's."""
-
-    id: str
-    caller: Caller
-    region: Region
-    model: str
-    is_global: bool
-    fallbacks: tuple[Fallback, ...]
-
-    def is_global_for(self, answering: str) -> bool:
-        """Whether the model that answered ran at list price: a fallback may have said so for itself."""
-        if answering == self.model:
-            return self.is_global
-        return next((f.is_global for f in self.fallbacks if f.model == answering), self.is_global)
 
 
 class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -90,22 +74,27 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
     ) -> dict[str, Any] | None:
-        """The last look before the LLM Gateway: region, host and key, and whose transcript it is."""
+        """The last look before the LLM Gateway: region, host and key, whose transcript, and the hold."""
         if not _is_assemblyai(kwargs):
             return None
         gateway = await self._ready()
         try:
             call = await self._allowed(gateway, kwargs)
             account_key = gateway.upstream.account_key(call.region)
+            api_base = f"{gateway.settings.llm_url(call.region)}/v1"
+            steered = _steered(kwargs, call, api_base, account_key)
+            if litellm_host.makes_chat(call_type):
+                completion = await self._held(gateway, call, kwargs)
+                notes().waiting = completion
+                if litellm_host.sends_chat(call_type):
+                    notes().waiting = None
+                    wire = Wire(gateway.chat, completion)
+                    steered["client"] = litellm_host.openai_client(api_base, account_key, wire)
         except NotFound:
             raise litellm_host.transcript_not_found(_bare(kwargs)) from None
         except Refused as refusal:
             raise litellm_host.openai_error(refusal) from None
-        details = kwargs["litellm_logging_obj"].model_call_details
-        # A second attempt of the same call keeps its id: one call is booked once.
-        earlier = details.get(_CALL)
-        details[_CALL] = call if earlier is None else replace(call, id=earlier.id)
-        return _steered(kwargs, call, f"{gateway.settings.llm_url(call.region)}/v1", account_key)
+        return steered
 
     async def async_filter_listed_models(
         self, user_api_key_dict: Any, model_names: Sequence[str]
@@ -129,32 +118,51 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         litellm_host.name_tokens(usage, token_usage_from(_usage(response)))
         return response
 
+    async def async_post_call_failure_deployment_hook(
+        self, request_data: Mapping[str, Any], exception: Exception, call_type: Any
+    ) -> None:
+        """Give back the hold of a call that failed before it was sent."""
+        await self._release_unsent(request_data["litellm_logging_obj"].model_call_details)
+
     async def async_post_call_failure_hook(
         self, request_data: dict[str, Any], original_exception: Exception, *_: Any, **__: Any
     ) -> None:
         """Keep the upstream's `Retry-After` for the client."""
         headers = getattr(original_exception, "litellm_response_headers", None) or {}
         if after := headers.get("retry-after"):
-            note_retry_after(after)
+            notes().retry_after = after
+
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """The net below the failure hook: nothing stays held that never left."""
+        await self._release_unsent(kwargs)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Book a finished completion, streamed or not; what LiteLLM's cache answered costs nothing."""
-        call = kwargs.get(_CALL)
-        if not isinstance(call, ChatCall) or response_obj is None or kwargs.get("cache_hit"):
+        """The net below the wire: LiteLLM's cache is free, an answer by another way is booked."""
+        completion = kwargs.get(_CALL)
+        if not isinstance(completion, Completion) or completion.is_sent:
+            return
+        if response_obj is None or kwargs.get("cache_hit"):
+            await completion.release()
             return
         try:
-            await self._book(call, response_obj)
+            await completion.book(Answered(token_usage_from(_usage(response_obj)), None, None))
         except Exception:
             log.exception("a completion could not be booked")
+
+    async def _release_unsent(self, details: Mapping[str, Any]) -> None:
+        completion = details.get(_CALL)
+        if isinstance(completion, Completion) and not completion.is_sent:
+            await completion.release()
 
     async def _allowed(self, gateway: Gateway, kwargs: dict[str, Any]) -> ChatCall:
         """The call that these arguments make, when it may be made. Raises Refused."""
         chat_request.check_form(kwargs)
         metadata = chat_request.trusted_metadata(kwargs)
         caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
-        require_budget(caller, utc_now())
         named = region_of_model(str(metadata.get("model_group")))
         region = named[0] if named else self._configured_region(gateway, kwargs)
         model = _bare(kwargs)
@@ -169,20 +177,42 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             model=model,
             is_global=chat_request.wants_global(kwargs),
             fallbacks=chat_request.fallbacks(kwargs),
+            attribution=attribution(
+                caller,
+                headers={},  # LiteLLM has gathered them: its rules say which of several names wins
+                tags=chat_request.tags(metadata),
+                end_user=metadata.get("user_api_key_end_user_id"),
+            ),
         )
 
-    async def _book(self, call: ChatCall, response: Any) -> None:
-        gateway = await self._ready()
-        answering = _answering_model(call, response, gateway.prices.current)
-        await gateway.ledger.book_chat(
-            call.caller,
+    async def _held(self, gateway: Gateway, call: ChatCall, kwargs: Mapping[str, Any]) -> Completion:
+        """The completion that this call makes, with its hold in place. Raises BudgetExceeded."""
+        estimate = chat_estimate.dearest(
+            gateway.prices.current,
             call.region,
-            completion_id=call.id,
-            model=answering,
-            tokens=token_usage_from(_usage(response)),
-            global_region=call.is_global_for(answering),
-            attribution=Attribution(),
+            call.model,
+            kwargs,
+            transcript_seconds=await self._transcript_seconds(gateway, call.region, kwargs),
+            at=utc_now(),
         )
+        completion = Completion(gateway.ledger, gateway.prices, call, estimate, notes())
+        details = kwargs["litellm_logging_obj"].model_call_details
+        for earlier in (details.get(_CALL), notes().waiting):
+            if isinstance(earlier, Completion) and not earlier.is_sent:
+                completion.take_over(earlier)
+        await completion.hold()
+        details[_CALL] = completion
+        return completion
+
+    @staticmethod
+    async def _transcript_seconds(gateway: Gateway, region: Region, kwargs: Mapping[str, Any]) -> int:
+        """How long the longest audio is whose transcript may be put into the prompt."""
+        longest = 0
+        async with gateway.store.read() as connection:
+            for transcript_id in chat_request.transcript_ids(kwargs):
+                seconds = await usage.audio_seconds_of(connection, region, transcript_id)
+                longest = max(longest, gateway.settings.assumed_audio_seconds if seconds is None else seconds)
+        return longest
 
     async def _caller(self, gateway: Gateway, key_hash: str | None) -> Caller:
         """The caller behind the hash that LiteLLM carries. Raises Unauthenticated."""
@@ -240,20 +270,6 @@ def _is_assemblyai(kwargs: Mapping[str, Any]) -> bool:
 def _bare(kwargs: Mapping[str, Any]) -> str:
     """AssemblyAI's name of the model of a deployment."""
     return str(kwargs.get("model")).removeprefix(f"{PROVIDER}/")
-
-
-def _answering_model(call: ChatCall, response: Any, prices: PriceBook) -> str:
-    """The model that answered: the one asked for, unless the answer names another that has a price.
-
-    An answer without `model`, as in June 2026, still repeats in `request` what it answers.
-    """
-    hidden = getattr(response, "_hidden_params", None) or {}
-    name = str(hidden.get("provider_response_model")).removeprefix(f"{PROVIDER}/")
-    if name != call.model and name in prices.chat_models:
-        return name
-    echo = getattr(response, "request", None)
-    echoed = echo.get("model") if isinstance(echo, Mapping) else None
-    return next((fallback.model for fallback in call.fallbacks if fallback.model == echoed), call.model)
 
 
 def _may_see(caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:

@@ -80,13 +80,17 @@ def wants_global(data: Mapping[str, Any]) -> bool:
 def fallbacks(data: Mapping[str, Any]) -> tuple[Fallback, ...]:
     """AssemblyAI's own `fallbacks`, without a prefix; an entry inherits the request's `model_region`."""
     is_global = wants_global(data)
-    lists = [place.get("fallbacks") for place in _places(data)]
-    entries = [entry for found in lists if isinstance(found, list) for entry in found]
     return tuple(
         Fallback(str(entry.get("model")), entry.get("model_region", is_global and "global") == "global")
-        for entry in entries
-        if isinstance(entry, Mapping)
+        for entry in fallback_entries(data)
     )
+
+
+def fallback_entries(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of AssemblyAI's own `fallbacks` as sent: a model, and what replaces parameters."""
+    lists = [place.get("fallbacks") for place in _places(data)]
+    entries = [entry for found in lists if isinstance(found, list) for entry in found]
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def trusted_metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,6 +103,12 @@ def trusted_metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(found, Mapping) and found.get("user_api_key_hash"):
             return found
     return {}
+
+
+def tags(metadata: Mapping[str, Any]) -> list[Any]:
+    """The tags of a request, as LiteLLM has gathered them from its body and headers."""
+    found = metadata.get("tags")
+    return list(found) if isinstance(found, Sequence) and not isinstance(found, str | bytes) else []
 
 
 def _places(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.chat_wire import ChatUpstream
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
@@ -35,6 +36,7 @@ class Gateway:
     prices: Prices
     ledger: Ledger
     submissions: Submissions
+    chat: ChatUpstream
 
 
 class Runtime:
@@ -77,6 +79,7 @@ class Runtime:
             prices=prices,
             ledger=Ledger(self._settings, store, upstream, prices),
             submissions=Submissions(self._settings, store, upstream, prices),
+            chat=ChatUpstream(self._settings),
         )
 
     async def _set_limits(self, store: Store) -> None:
@@ -110,5 +113,6 @@ class Runtime:
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             await gateway.submissions.drain()
+            await gateway.chat.close()
             await gateway.upstream.close()
             await gateway.store.close()

@@ -7,18 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from aai_gateway.core.operations import speech_region
-from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
+from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
 
-_retry_after: ContextVar[list[str]] = ContextVar("aai_gateway_retry_after")
+
+@dataclass(slots=True)
+class Notes:
+    """What the answer to the request that is being served will say besides what LiteLLM says.
+
+    `retry_after` is an upstream's, should it end in 429 or 503; `headers` have lower-case names, and win;
+    `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent.
+    """
+
+    retry_after: str | None = None
+    cost_micros: int = 0
+    waiting: Any = None
+    headers: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def note_retry_after(value: str) -> None:
-    """Give the request that is being served an upstream's `Retry-After`, should it end in 429 or 503."""
-    _retry_after.get([]).append(value)
+_notes: ContextVar[Notes] = ContextVar("aai_gateway_notes")
+
+
+def notes() -> Notes:
+    """The notes of the request that is being served; outside of one, notes that nobody reads."""
+    return _notes.get(Notes())
 
 
 class DataPlane:
@@ -52,9 +69,9 @@ class DataPlane:
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
-        noted: list[str] = []
-        _retry_after.set(noted)
-        await self._inner(scope, receive, _with_retry_after(send, noted))
+        noted = Notes()
+        _notes.set(noted)
+        await self._inner(scope, receive, _with_notes(send, noted))
 
     def _roots(self, scope: Scope) -> list[str]:
         """Prefixes of this path below which LiteLLM may look for a route, the empty one included."""
@@ -63,14 +80,20 @@ class DataPlane:
         return ["", *(root for root in candidates if root and path.startswith(f"{root}/"))]
 
 
-def _with_retry_after(send: Send, noted: list[str]) -> Send:
-    """Add the newest `Retry-After` that was noted, unless LiteLLM gives one: an upstream's it keeps back."""
+def _with_notes(send: Send, noted: Notes) -> Send:
+    """Add the headers that were noted by the time the answer begins."""
 
     async def passing(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] in RETRYABLE and noted:
-            after = (b"retry-after", noted[-1].encode())
-            if not any(name == after[0] for name, _ in message["headers"]):
-                message = {**message, "headers": [*message["headers"], after]}
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": _noted_headers(message, noted)}
         await send(message)
 
     return passing
+
+
+def _noted_headers(message: Message, noted: Notes) -> Headers:
+    headers = [(name, value) for name, value in message["headers"] if name not in noted.headers]
+    told = any(name == b"retry-after" for name, _ in headers)
+    if noted.retry_after is not None and message["status"] in RETRYABLE and not told:
+        headers.append((b"retry-after", noted.retry_after.encode()))
+    return [*headers, *noted.headers.items()]

@@ -14,6 +14,15 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 - LiteLLM removes `user_api_key_*` from a client's metadata, and writes `user_api_key_hash` and `model_group`;
 - an upstream's refusal comes to the failure hook in the request's own context, with its
   `litellm_response_headers`;
+- the deployment hook runs for each route's own call and again for the chat call inside it; the call types
+  of `sends_chat` are those that send, and they send through the `client` in what the hook returns; what
+  the hook raises keeps its status only for the route's own call;
+- an attempt that fails is told to `async_post_call_failure_deployment_hook` with the hook's arguments, before
+  the client hears of it;
+- the hooks run in the context of the client's request: what they note reaches its answer's headers;
+- the metadata with `user_api_key_hash` has `tags`, gathered from the request's body and headers, and
+  `user_api_key_end_user_id`, the end user that LiteLLM found;
+- `litellm.budget_exceeded_status_code` is the status of LiteLLM's own `budget_exceeded` errors;
 - `litellm.global_disable_no_log_param` keeps a client's `no-log` from hiding a completion.
 """
 
@@ -25,10 +34,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
+from litellm.proxy._types import LitellmUserRoles, ProxyErrorTypes, ProxyException, UserAPIKeyAuth
 from litellm.types.utils import CacheCreationTokenDetails
+from openai import AsyncOpenAI
 
 from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_REGIONS
@@ -50,6 +61,9 @@ _MODEL_ROUTES = re.compile(
 )
 """What a virtual key may call: a model, or the list of models. LiteLLM's other routes share files, batches,
 stored answers, tools or whole provider accounts between all keys, so they are the master key's."""
+
+_AROUND_CHAT = ("anthropic_messages", "aresponses", "agenerate_content", "agenerate_content_stream")
+"""Types of calls that LiteLLM turns into a chat completion."""
 
 
 def proxy_is_loading() -> bool:
@@ -135,13 +149,33 @@ def identity(caller: Caller) -> UserAPIKeyAuth:
 
 
 def openai_error(refusal: Refused) -> ProxyException:
-    """A refusal in the shape that OpenAI clients read."""
-    kind = "invalid_request_error"
+    """A refusal in the shape that OpenAI clients read; a spent budget with LiteLLM's own status and type."""
+    kind, status = "invalid_request_error", refusal.status
     if isinstance(refusal, BudgetExceeded):
-        kind = "budget_exceeded"
+        kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
-    return ProxyException(message=refusal.text, type=kind, param=None, code=refusal.status)
+    return ProxyException(message=refusal.text, type=kind, param=None, code=status)
+
+
+def makes_chat(call_type: Any) -> bool:
+    """Whether a call of this type ends in a chat completion."""
+    return sends_chat(call_type) or _name(call_type) in _AROUND_CHAT
+
+
+def sends_chat(call_type: Any) -> bool:
+    """Whether a call of this type is the one that goes to the LLM Gateway, and not one around it."""
+    return _name(call_type) in ("acompletion", "atext_completion")
+
+
+def openai_client(api_base: str, api_key: str, transport: httpx.AsyncBaseTransport) -> AsyncOpenAI:
+    """What LiteLLM sends one call with: OpenAI's client on a transport of ours."""
+    http = httpx.AsyncClient(transport=transport)
+    return AsyncOpenAI(api_key=api_key, base_url=api_base, max_retries=0, http_client=http)
+
+
+def _name(call_type: Any) -> str:
+    return str(getattr(call_type, "value", call_type))
 
 
 def name_tokens(usage: Any, tokens: TokenUsage) -> None:
