@@ -101,8 +101,14 @@ async def test_stores_may_be_opened_at_once_in_one_process(store_url: str) -> No
 
 
 async def test_migrations_make_exactly_the_schema(store: Store) -> None:
+    def compares_default(*arguments: object) -> bool | None:
+        """Not where Postgres cannot: it has no equality of JSON."""
+        column = arguments[2]
+        assert isinstance(column, sa.Column)
+        return False if isinstance(column.type, sa.JSON) else None
+
     def differences(connection: sa.Connection) -> list[object]:
-        options = {"compare_type": True, "compare_server_default": True}
+        options = {"compare_type": True, "compare_server_default": compares_default}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     async with store.read() as connection:

@@ -1,7 +1,7 @@
 """`/key/*` and `/team/*` in LiteLLM's shapes, on our store: for when LiteLLM has no database of its own.
 
 Scripts written for LiteLLM keep working. The master key may do everything here, anyone else nothing. Each
-request is one transaction: it happens whole or not at all.
+request is one transaction: it happens whole or not at all. `/metrics` stands beside them: the same key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import Budget, utc_now
@@ -25,6 +25,7 @@ from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_v
 from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, Unauthenticated
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
+from aai_gateway.gateway import metrics
 from aai_gateway.gateway.wire import parse_json_object
 from aai_gateway.store import Store, keys, teams
 
@@ -47,7 +48,7 @@ Handle = Callable[["AsyncConnection", Data, datetime], Awaitable[Any]]
 
 def is_management_path(method: str, path: str) -> bool:
     """Whether a request is for `management_app`. Preflights stay LiteLLM's: it knows the origins."""
-    return path in OPERATIONS and method != "OPTIONS"
+    return (path in OPERATIONS or path == metrics.PATH) and method != "OPTIONS"
 
 
 def management_app(
@@ -71,8 +72,18 @@ def management_app(
 
         return Route(path, endpoint, methods=[method])
 
+    pages = metrics.Metrics()
+
+    async def scrape(request: Request) -> Response:
+        store = await store_getter()
+        await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+        return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
+
     return Starlette(
-        routes=[route(path, *operation) for path, operation in OPERATIONS.items()],
+        routes=[
+            Route(metrics.PATH, scrape, methods=["GET"]),
+            *(route(path, *operation) for path, operation in OPERATIONS.items()),
+        ],
         exception_handlers={
             Refused: _on_refused,
             HTTPException: _on_http_error,
