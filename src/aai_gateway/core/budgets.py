@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 from aai_gateway.errors import BudgetExceeded, ConfigurationError
 
@@ -48,6 +49,15 @@ class Budget:
             return self
         resets_at = next_reset(self.duration, self.resets_at, now)
         return replace(self, spent_micros=0, warned=False, resets_at=resets_at)
+
+    def holding(self, micros: int) -> Budget:
+        """With so much more held; a negative sum gives back."""
+        return replace(self, held_micros=self.held_micros + micros)
+
+    def charged(self, micros: int) -> Budget:
+        """With so much more spent. The charge that spends the soft budget sets `warned`."""
+        budget = replace(self, spent_micros=self.spent_micros + micros)
+        return replace(budget, warned=self.warned or budget.is_past_soft)
 
     def with_limits(self, limits: Budget, now: datetime) -> Budget:
         """The budget under the limits, soft limit and duration of `limits`, from `now` on.
@@ -154,3 +164,8 @@ def dollars(micros: int) -> str:
     sign = "-" if micros < 0 else ""
     whole, part = divmod(abs(micros), MICROS_PER_DOLLAR)
     return f"{sign}${whole:,}.{part:06d}"
+
+
+def usd(micros: int) -> str:
+    """Micro-dollars as plain decimal text in USD: 1234567 is `1.234567`."""
+    return f"{Decimal(micros) / MICROS_PER_DOLLAR:.6f}"

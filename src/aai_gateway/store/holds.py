@@ -7,7 +7,7 @@ expires: `expires_at` is for jobs whose process died, and lies beyond any job's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -62,7 +62,7 @@ async def place(connection: AsyncConnection, hold: Hold) -> Room:
     warnings: list[str] = []
     async for account in accounts(connection, hold.key_hash, hold.team_id, hold.created_at):
         require_left(account.name, account.budget, hold.created_at, hold.micros)
-        budget = replace(account.budget, held_micros=account.budget.held_micros + hold.micros)
+        budget = account.budget.holding(hold.micros)
         await save(connection, account, budget)
         if budget.left_micros is not None:
             left.append(budget.left_micros)
@@ -98,8 +98,7 @@ async def release(connection: AsyncConnection, hold_id: str, now: datetime) -> H
     if deleted.rowcount != 1:
         return None
     async for account in accounts(connection, found.key_hash, found.team_id, now):
-        held = account.budget.held_micros - found.micros
-        await save(connection, account, replace(account.budget, held_micros=held))
+        await save(connection, account, account.budget.holding(-found.micros))
     return found
 
 

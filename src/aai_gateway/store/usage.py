@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -68,9 +68,8 @@ async def record(connection: AsyncConnection, row: UsageRow) -> bool:
     for tag in dict.fromkeys(row.tags):
         await connection.execute(sa.insert(usage_tags).values(usage_id=_id_of(row), tag=tag))
     async for account in accounts(connection, row.key_hash, row.team_id, row.created_at):
-        budget = replace(account.budget, spent_micros=account.budget.spent_micros + row.micros)
-        if budget.is_past_soft and not budget.warned:
-            budget = replace(budget, warned=True)
+        budget = account.budget.charged(row.micros)
+        if budget.warned and not account.budget.warned:
             await notices.add_soft_budget(connection, account.scope, account.name, budget, row.created_at)
         await save(connection, account, budget, charged_micros=row.micros)
     return True
