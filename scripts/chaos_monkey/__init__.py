@@ -1,0 +1,1 @@
+"""Kills gateways under load, at random and at chosen moments, and examines the books: `scripts/chaos`."""
