@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import get_args
 
 import pytest
+from random_usage import UNKNOWN, item, random_rows
 
 from aai_gateway.core.budgets import Budget
 from aai_gateway.core.regions import Region
@@ -19,10 +20,6 @@ from aai_gateway.store.usage import SummaryRow, UsageFilter, UsageRow
 from aai_gateway.store.usage_lines import Flagged, UnknownCompletions
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
-
-
-def item(name: str, quantity: int, unit: str, price: str, micros: int, **others: object) -> dict[str, object]:
-    return {"name": name, "quantity": quantity, "unit": unit, "unit_price": price, "micros": micros, **others}
 
 
 SPEECH = UsageRow(
@@ -288,9 +285,6 @@ async def test_a_completion_that_was_unknown_gets_the_tags_of_its_answer(store: 
         assert ["found"] == [row.keys["tag"] for row in await usage.summary(connection, ("tag",))]
 
 
-UNKNOWN = item("unknown_outcome", 1, "completion", "0", 0, held_micros=3_000_000_000)
-
-
 async def test_failed_flagged_and_unknown_rows_are_counted(store: Store) -> None:
     failed = replace(SPEECH, source_id="j2", status="error", micros=0, items=())
     unknown = replace(CHAT, source_id="c2", status="unknown", micros=0, items=(UNKNOWN,), priced_as=None)
@@ -389,50 +383,6 @@ async def test_a_snapshot_sees_one_moment(store: Store) -> None:
         assert 1 == len(await usage.list_rows(connection))
     async with store.snapshot() as connection:
         assert 2 == (await usage.total(connection)).jobs
-
-
-def random_rows(seed: int, count: int) -> list[UsageRow]:
-    chance = random.Random(seed)
-    return [random_row(chance, f"job-{number}") for number in range(count)]
-
-
-def random_row(chance: random.Random, source_id: str) -> UsageRow:
-    service = chance.choice(("speech", "chat"))
-    unit = "second" if service == "speech" else "token"
-    status = chance.choice(
-        ("completed", "completed", "error") if service == "speech" else ("completed", "unknown")
-    )
-    items: tuple[dict[str, object], ...] = tuple(
-        item(
-            f"line-{number}",
-            chance.randrange(9_999),
-            unit,
-            chance.choice(("0.15", "0.21")),
-            chance.randrange(99_999),
-        )
-        for number in range(chance.randrange(1, 4))
-    )
-    if status != "completed":
-        items = (UNKNOWN,) if status == "unknown" else ()
-    return UsageRow(
-        service,
-        source_id,
-        chance.choice(list(Region)),
-        "master",
-        sum(int(str(one["micros"])) for one in items),
-        items=items,
-        team_id=chance.choice((None, "t1", "t2", "t3")),
-        key_hash=chance.choice((None, "k1", "k2")),
-        model=chance.choice(("universal-2", "claude", None)),
-        priced_as=chance.choice((None, None, "fallback")),
-        status=status,
-        audio_seconds=chance.randrange(99),
-        prompt_tokens=chance.randrange(99),
-        completion_tokens=chance.randrange(99),
-        tags=tuple(chance.sample(("red", "green", "blue", "Köln"), chance.randrange(4))),
-        end_user=chance.choice((None, "ada", "bob")),
-        created_at=NOON + timedelta(minutes=chance.randrange(-60 * 24 * 40, 60 * 24 * 40)),
-    )
 
 
 def group_values(row: UsageRow, group: str) -> tuple[str | None, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, dollars
+from aai_gateway.core.budgets import usd as usd
 
 MOST_DOLLARS = 1_000_000_000
 
@@ -45,11 +46,6 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Co
 
 def _unbounded(console: Any) -> Any:
     return console.options.update(width=100_000)
-
-
-def usd(micros: int) -> str:
-    """Micro-dollars as plain decimal text in USD: 1234567 is `1.234567`."""
-    return f"{Decimal(micros) / MICROS_PER_DOLLAR:.6f}"
 
 
 def parse_usd(text: str) -> int:
