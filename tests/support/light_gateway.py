@@ -1,9 +1,8 @@
-"""The gateway without LiteLLM's proxy, as processes that start in a tenth of a second and can be killed.
+"""Gateways as processes that start in a moment and can be killed: a nursery imports everything, and forks.
 
-Speech routes, settler and store are the real ones; keys come from the store, and LiteLLM's own routes are
-missing. A nursery imports everything once and forks a gateway for each line on its standard input, so that a
-test can kill and start hundreds. In them the settler's patience is shorter than the minutes that it has for a
-real account, and a gateway can be told to kill itself around its Nth write to the store.
+A light gateway has the real speech routes, settler and store, and nothing of LiteLLM's proxy: it starts in a
+tenth of a second, and its settler's patience is shorter than the minutes that it has for a real account. The
+whole proxy takes about two seconds. Either can be told to kill itself around its Nth write to the store.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -41,16 +40,17 @@ class Death:
 
 
 class Nursery:
-    """Starts light gateways; its `with` block's end kills those that live."""
+    """Starts gateways; its `with` block's end kills those that live. `proxy` prepares for the whole proxy."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, proxy: bool = False) -> None:
         self._log = log
+        self._arguments = ["--proxy"] if proxy else []
         self._pids: set[int] = set()
 
     def __enter__(self) -> Nursery:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).resolve())],
+                [sys.executable, str(Path(__file__).resolve()), *self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -70,13 +70,23 @@ class Nursery:
         self._process.wait()
         self._process.stdout.close()
 
-    def start(self, environment: Mapping[str, str], port: int, death: Death | None = None) -> int:
-        """Fork a gateway with these variables in its environment; its process id. It may not serve yet."""
+    def start(
+        self,
+        environment: Mapping[str, str],
+        port: int,
+        death: Death | None = None,
+        proxy: Sequence[str] | None = None,
+    ) -> int:
+        """Fork a gateway with these variables in its environment; its process id. It may not serve yet.
+
+        `proxy` are the arguments of the `litellm` command, for the whole proxy.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         order = {
             "environment": dict(environment),
             "port": port,
             "death": None if death is None else asdict(death),
+            "proxy": None if proxy is None else list(proxy),
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -147,8 +157,12 @@ def _nurse() -> None:
             os.environ.update(order["environment"])
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(2, 1)
-            death = order["death"]
-            _serve(order["port"], None if death is None else Death(**death))
+            if order["death"] is not None:
+                _die_at(Death(**order["death"]))
+            if order["proxy"] is not None:
+                _serve_proxy(order["port"], order["proxy"])
+            else:
+                _serve(order["port"])
             os._exit(0)
         print(pid, flush=True)
 
@@ -160,11 +174,18 @@ def _import_everything() -> None:
         "uvicorn.protocols.http.httptools_impl",
         "aai_gateway.gateway.context",
         "aai_gateway.gateway.passthrough",
+        *(["litellm.proxy.proxy_server", "litellm.proxy.proxy_cli"] if "--proxy" in sys.argv else []),
     ):
         import_module(name)
 
 
-def _serve(port: int, death: Death | None) -> None:
+def _serve_proxy(port: int, arguments: Sequence[str]) -> None:
+    import litellm
+
+    litellm.run_server([*arguments, "--host", "127.0.0.1", "--port", str(port)], standalone_mode=False)
+
+
+def _serve(port: int) -> None:
     import logging
 
     import uvicorn
@@ -178,10 +199,8 @@ def _serve(port: int, death: Death | None) -> None:
     logging.getLogger("aai_gateway").setLevel(logging.WARNING)
     # Minutes for a real account; the emulator's jobs take less than a second.
     settler.LEASE = timedelta(seconds=3)
-    recovery.INTENT_GIVE_UP = timedelta(seconds=8)
+    recovery.INTENT_GIVE_UP = timedelta(seconds=4)
     litellm_host.is_master_key = lambda key: False
-    if death is not None:
-        _die_at(death)
     runtime = Runtime(load_settings())
     speech = SpeechRoutes(runtime.ready)
 
