@@ -46,9 +46,10 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
     chat = ChatUpstream(configured)
     try:
         async with store.write() as connection:
-            await teams.create(connection, Team(id=TEAM, alias=TEAM))
-            key = VirtualKey(hash=hash_key(KEY), masked=mask_key(KEY), team_id=TEAM)
-            await keys.create(connection, key)
+            if await teams.by_id(connection, TEAM) is None:
+                await teams.create(connection, Team(id=TEAM, alias=TEAM))
+                key = VirtualKey(hash=hash_key(KEY), masked=mask_key(KEY), team_id=TEAM)
+                await keys.create(connection, key)
         yield Gateway(
             settings=configured,
             store=store,

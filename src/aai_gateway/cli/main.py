@@ -26,6 +26,7 @@ COMMANDS = (
     "budget",
     "usage",
     "prices",
+    "reconcile",
     "backup",
     "transcribe",
     "quotes",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from aai_gateway.core.breaker import Breaker
 from aai_gateway.core.matching import Listed, listed_from
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound, UpstreamFailed
@@ -17,12 +19,21 @@ from aai_gateway.gateway.upstream import Upstream
 
 PAGE = 200
 """Jobs on a page of AssemblyAI's list, the most that it gives."""
+TRIES = 8
+"""Of a patient question, with pauses of a second to a minute in between: three minutes in all."""
+NOT_BY_WAITING = (401, 403)
+"""Statuses that stay: the account's key is wrong."""
+
+T = TypeVar("T")
 
 
 async def ask(
     upstream: Upstream, region: Region, path: str, *, query: str = "", deadline: float | None = None
 ) -> dict[str, Any]:
-    """What AssemblyAI answers to a GET. Raises NotFound for an id that it does not know, UpstreamFailed."""
+    """What AssemblyAI answers to a GET.
+
+    Raises NotFound for an id that it does not know, and UpstreamFailed with AssemblyAI's own status.
+    """
     headers = upstream.headers(region)
     async with upstream.request(
         region, "GET", path, headers=headers, query=query, deadline=deadline
@@ -31,8 +42,8 @@ async def ask(
     if response.status == 400 and NotFound().text.encode() in body:
         raise NotFound
     if response.status != 200:
-        wait = retry_after(response.headers)
-        raise UpstreamFailed(f"AssemblyAI answered {response.status}.", status=502, retry_after=wait)
+        told = f"AssemblyAI answered {response.status}."
+        raise UpstreamFailed(told, status=response.status, retry_after=retry_after(response.headers))
     try:
         answer = orjson.loads(body)
     except ValueError:
@@ -119,3 +130,36 @@ class AccountJobs:
             except NotFound:
                 continue
         return await self.page(region)
+
+
+class PatientJobs(AccountJobs):
+    """The same, each question asked again in trouble: what cannot come back later waits for minutes."""
+
+    def __init__(self, upstream: Upstream, pace: Pace) -> None:
+        super().__init__(upstream, pace)
+        self._breaker = Breaker()
+
+    async def transcript(self, region: Region, transcript_id: str) -> dict[str, Any]:
+        """A job's transcript. Raises NotFound, and UpstreamFailed when AssemblyAI stays away."""
+        ask_once = super().transcript
+        return await self._patiently(lambda: ask_once(region, transcript_id))
+
+    async def page(self, region: Region, before_id: str | None = None) -> list[Listed]:
+        """A page of jobs, newest first. Raises NotFound, and UpstreamFailed when AssemblyAI stays away."""
+        ask_once = super().page
+        return await self._patiently(lambda: ask_once(region, before_id))
+
+    async def _patiently(self, question: Callable[[], Awaitable[T]]) -> T:
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                answer = await question()
+            except UpstreamFailed as error:
+                if error.status in NOT_BY_WAITING or self._breaker.failures >= TRIES:
+                    raise
+                # Chance is for the spread of pauses alone.
+                self._breaker = self._breaker.troubled(clock(), random.random(), error.retry_after)  # noqa: S311
+                await asyncio.sleep(self._breaker.pause(clock()))
+            else:
+                self._breaker = self._breaker.answered(clock())
+                return answer

@@ -77,12 +77,12 @@ class Recovery:
         async with self._store.read() as connection:
             # Asked for after the list was read: the job of a later one cannot be on it.
             rivals = await intents.under_way(connection, region, utc_now() - self._lasts)
-        contested = [job for job in candidates if self._contested(job, echoes.get(job.id), rivals)]
+        contested = [job for job in candidates if is_contested(job, echoes.get(job.id), rivals, self._lasts)]
         free = [job for job in candidates if job not in contested]
         found = 0
         matched = match(lost, free, echoes, self._lasts)
         for intent, job in matched:
-            found += await self._give(intent, job)
+            found += await give(self._store, intent, job, self._settle_after)
         given = {intent.id for intent, _ in matched}
         for intent in lost:
             waits = any(may_have_made(intent, job, self._lasts) for job in contested)
@@ -115,29 +115,31 @@ class Recovery:
                 continue
         return echoes
 
-    def _contested(self, job: Listed, echo: Echo | None, rivals: Iterable[Intent]) -> bool:
-        """Whether a submission that is still under way may have made the job: its answer will tell."""
-        return any(
-            may_have_made(rival, job, self._lasts) and (echo is None or agrees(rival.requested, echo))
-            for rival in rivals
-        )
-
-    async def _give(self, intent: Intent, job: Listed) -> bool:
-        """Make the job the intent's, unless either has been given meanwhile."""
-        async with self._store.write() as connection:
-            if not await intents.lock_without_job(connection, intent.id):
-                return False
-            accepted = {"id": job.id, "status": job.status}
-            given = await record_accepted(connection, intent, accepted, self._settle_after)
-        if given:
-            log.info("found transcript %s of %s, which was cut off", job.id, intent.owner)
-        return given
-
     async def _give_up(self, intent: Intent) -> None:
         async with self._store.write() as connection:
             if await intents.close(connection, intent.id, "unknown"):
                 await holds.release(connection, intent.id, utc_now())
         log.info("AssemblyAI has no job for submission %s of %s", intent.id, intent.owner)
+
+
+def is_contested(job: Listed, echo: Echo | None, rivals: Iterable[Intent], lasts: timedelta) -> bool:
+    """Whether a submission that is still under way may have made the job: its answer will tell."""
+    return any(
+        may_have_made(rival, job, lasts) and (echo is None or job.deleted or agrees(rival.requested, echo))
+        for rival in rivals
+    )
+
+
+async def give(store: Store, intent: Intent, job: Listed, settle_after: float) -> bool:
+    """Make the job the intent's, unless either has been given meanwhile."""
+    async with store.write() as connection:
+        if not await intents.lock_without_job(connection, intent.id):
+            return False
+        accepted = {"id": job.id, "status": job.status}
+        given = await record_accepted(connection, intent, accepted, settle_after)
+    if given:
+        log.info("found transcript %s of %s, which was cut off", job.id, intent.owner)
+    return given
 
 
 def _nearest(jobs: Sequence[Listed], lost: Sequence[Intent], lasts: timedelta) -> list[Listed]:

@@ -11,13 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.matching import DELETED_URL
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound
 from aai_gateway.store.dialect import insert_new
 from aai_gateway.store.schema import intents, transcripts
-
-DELETED_URL = "http://deleted_by_user"
-"""What AssemblyAI shows in place of a deleted transcript's audio URL."""
 
 _c = transcripts.c
 # Built once: every poll asks this, and building a statement costs more than running it.
