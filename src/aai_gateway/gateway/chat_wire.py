@@ -26,6 +26,8 @@ _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100,
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _REFRAMED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers of an answer that no longer hold once it has been decoded."""
+_ARRIVED_SECONDS = 0.002
+"""How long what has arrived may take out of the connection."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
@@ -68,9 +70,11 @@ class ChatUpstream:
             later.add_done_callback(self._late.discard)
 
     async def close(self) -> None:
-        """Wait until nothing is under way, then close the connections."""
+        """Wait until nothing is under way, or has been silent for too long; then close the connections."""
         while self._under_way:
-            await asyncio.wait(self._under_way)
+            _, silent = await asyncio.wait(set(self._under_way), timeout=self._settings.read_timeout)
+            for task in silent:
+                task.cancel()
         for late in self._late:
             late.cancel()
         await self._http.aclose()
@@ -83,7 +87,9 @@ class ChatUpstream:
             await _release(completion)
             raise
         if response.status_code == 200 and _is_stream(response):
-            return _passed_on(response, stream=_MeteredStream(self, response, completion))
+            stream = _MeteredStream(self, response, completion)
+            completion.notes.at_end.append(stream.aclose)
+            return _passed_on(response, stream=stream)
         # From here a broken connection leaves the hold: nobody knows how the completion ended.
         body = await response.aread()
         if is_clear_refusal(response.status_code, body):
@@ -179,6 +185,13 @@ class _MeteredStream(httpx.AsyncByteStream):
         self._reading = None
         return piece
 
+    async def _has_arrived(self) -> bool:
+        """Whether a further piece is here already: it was sent, so it is paid for."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        done, _ = await asyncio.wait([self._reading], timeout=_ARRIVED_SECONDS)
+        return bool(done)
+
     async def _read(self) -> bytes | None:
         async for piece in self._pieces:
             self._reader.feed(piece)
@@ -194,6 +207,8 @@ class _MeteredStream(httpx.AsyncByteStream):
     async def _end(self) -> None:
         with contextlib.suppress(httpx.HTTPError, httpx.StreamError):
             while self._reader.answered is None and await self._next() is not None:
+                pass
+            while await self._has_arrived() and await self._next() is not None:
                 pass
         if self._reading is not None:
             self._reading.cancel()

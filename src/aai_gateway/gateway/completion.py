@@ -71,13 +71,13 @@ class Completion:
         self._ledger = ledger
         self._prices = prices
         self._estimate = estimate
-        self._notes = notes
+        self.notes = notes
         self._held: tuple[Hold, Room] | None = None
 
     def again(self, completion_id: str) -> Completion:
         """The same call sent once more: a completion of its own, which AssemblyAI may charge too."""
         call = replace(self.call, id=completion_id)
-        return Completion(self._ledger, self._prices, call, self._estimate, self._notes)
+        return Completion(self._ledger, self._prices, call, self._estimate, self.notes)
 
     def take_over(self, earlier: Completion) -> None:
         """Go on with the hold of a call that was not sent itself, such as the route's around a chat call."""
@@ -96,7 +96,7 @@ class Completion:
             attribution=self.call.attribution,
         )
         hold, room = self._held
-        self._notes.headers.update(cost_headers(held_micros=hold.micros, room=room))
+        self.notes.headers.update(cost_headers(held_micros=hold.micros, room=room))
 
     async def release(self) -> None:
         """Give the hold back: AssemblyAI made no completion."""
@@ -121,10 +121,10 @@ class Completion:
     def _tell(self, cost: Cost) -> None:
         """Say the cost instead of the hold, where the answer has not begun yet."""
         self._forget(HELD)
-        self._notes.cost_micros += cost.micros
+        self.notes.cost_micros += cost.micros
         room = self._room_after(cost)
-        self._notes.headers.update(cost_headers(cost_micros=self._notes.cost_micros, room=room))
-        self._notes.headers[LITELLM_COST] = decimal_usd(self._notes.cost_micros).encode()
+        self.notes.headers.update(cost_headers(cost_micros=self.notes.cost_micros, room=room))
+        self.notes.headers[LITELLM_COST] = decimal_usd(self.notes.cost_micros).encode()
 
     def _room_after(self, cost: Cost) -> Room | None:
         """What is left when the charge has taken the hold's place."""
@@ -137,4 +137,4 @@ class Completion:
 
     def _forget(self, *names: str) -> None:
         for name in names:
-            self._notes.headers.pop(name.encode(), None)
+            self.notes.headers.pop(name.encode(), None)

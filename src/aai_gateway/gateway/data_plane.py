@@ -5,7 +5,7 @@ Everything else goes on to LiteLLM untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,14 @@ class Notes:
     """What the answer to the request that is being served will say besides what LiteLLM says.
 
     `retry_after` is an upstream's, should it end in 429 or 503; `headers` have lower-case names, and win;
-    `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent.
+    `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
+    is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
     """
 
     retry_after: str | None = None
     cost_micros: int = 0
     waiting: Any = None
+    at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     headers: dict[bytes, bytes] = field(default_factory=dict)
 
 
@@ -71,7 +73,11 @@ class DataPlane:
                 return
         noted = Notes()
         _notes.set(noted)
-        await self._inner(scope, receive, _with_notes(send, noted))
+        try:
+            await self._inner(scope, receive, _with_notes(send, noted))
+        finally:
+            for end in noted.at_end:
+                await end()
 
     def _roots(self, scope: Scope) -> list[str]:
         """Prefixes of this path below which LiteLLM may look for a route, the empty one included."""
