@@ -105,6 +105,82 @@ def test_csv_has_ids_beside_names_and_exact_amounts(run, booked):
     ] == [(one["team"], one["team_id"], one["service"], one["micros"], one["usd"]) for one in rows]
 
 
+@pytest.fixture
+def marked(booked, on_store):
+    """Rows with tags and end users, one at the fallback price, one without a known outcome."""
+    marks = (
+        row("e", 5, model="m", tags=("red", "blue"), end_user="ada", priced_as="fallback"),
+        row("f", 7, model="m", tags=("red",), end_user="bob", region=Region.EU),
+        row("g", 0, service="chat", status="unknown", model="m"),
+    )
+    for one in marks:
+        assert on_store(lambda connection, one=one: usage.record(connection, one))
+
+
+def test_by_tag_a_row_counts_under_each_of_its_tags_and_once_in_the_total(run, marked):
+    found = as_json(run, "--by", "tag", "--model", "m")
+    assert [("blue", 5, 1), ("red", 12, 2), (None, 0, 1)] == [
+        (one["tag"], one["micros"], one["jobs"]) for one in found["rows"]
+    ]
+    assert (12, 3) == (found["total"]["micros"], found["total"]["jobs"])
+    result = run("usage", "--by", "tag", "--model", "m")
+    assert ["-", "Total"] == [line.split()[0] for line in result.stdout.splitlines()[-2:]]
+    assert "A row with several tags counts under each of them" in result.stderr
+    assert "several tags" not in run("usage").stderr
+
+
+def test_by_month_end_user_and_status(run, marked):
+    assert [("ada", 5), ("bob", 7), (None, 0)] == [
+        (one["end_user"], one["micros"]) for one in as_json(run, "--by", "end_user", "--model", "m")["rows"]
+    ]
+    assert {"completed", "unknown"} == {one["status"] for one in as_json(run, "--by", "status")["rows"]}
+    months = as_json(run, "--by", "month", "--since", "1d")["rows"]
+    assert {f"{utc_now():%Y-%m}"} >= {one["month"] for one in months[-1:]}
+    assert ["End", "user"] == run("usage", "--by", "end_user").stdout.split()[:2]
+
+
+@pytest.mark.parametrize(
+    ("options", "micros"),
+    [
+        (("--model", "m", "--tag", "red"), 12),
+        (("--tag", "blue"), 5),
+        (("--end-user", "bob"), 7),
+        (("--region", "eu"), 50_007),
+        (("--service", "chat"), 2_000_000),
+        (("--key", "laptop", "--model", "m"), 12),
+        (("--key", "Ab3d", "--tag", "red", "--region", "us"), 5),
+        (("--key", "gone"), 50_000),
+        (("--team", "t2"), 50_000),
+    ],
+)
+def test_filters_agree_with_each_other(run, marked, options, micros):
+    assert micros == as_json(run, *options)["total"]["micros"]
+
+
+def test_a_month_is_a_month_in_utc(run, booked, on_store):
+    last = datetime(2025, 11, 30, 23, 59, 59, 999_999, tzinfo=timezone.utc)
+    for source, moment in (("x", last), ("y", last + timedelta(microseconds=1))):
+        on_store(lambda connection, s=source, m=moment: usage.record(connection, row(s, 3, created_at=m)))
+    found = as_json(run, "--month", "2025-11")
+    assert (3, "2025-11-01 00:00:00+00:00", "2025-12-01 00:00:00+00:00") == (
+        found["total"]["micros"],
+        found["since"],
+        found["until"],
+    )
+    assert 3 == as_json(run, "--month", "2025-12")["total"]["micros"]
+
+
+def test_rows_at_a_stand_in_price_and_without_an_outcome_are_mentioned(run, marked, on_store):
+    said = run("usage").stderr
+    assert "1 row was charged at the fallback price; see aai-gateway doctor." in said
+    assert "1 completion has no known outcome" in said
+    more = row("h", 1, model="m", priced_as="fallback")
+    on_store(lambda connection: usage.record(connection, more))
+    assert "2 rows were charged at the fallback price" in run("usage", "--csv").stderr
+    assert "fallback" not in run("usage", "--model", "universal-2").stderr
+    assert (2, 1, 0) == tuple(as_json(run)["total"][name] for name in ("flagged", "unknown", "failed"))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [("--by", "colour"), ("--by", ""), ("--since", "soon"), ("--json", "--csv"), ("--until", "2026-13-01")],

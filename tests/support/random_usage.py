@@ -61,7 +61,7 @@ def _speech_items(chance: random.Random) -> tuple[dict[str, Any], ...]:
     seconds = chance.randrange(36_000)
     lines = [("universal-2", chance.choice(("0.15", "0.150", "0.21")), False)]
     lines += [("speaker_labels", "0.02", False)] * chance.randrange(2)
-    lines += [("clairvoyance", "0.99", True)] * (chance.random() < 0.2)
+    lines += [("clairvoyance", "0.99", True)] * (chance.random() < 0.4)
     return tuple(_priced(name, seconds, "second", price, fallback) for name, price, fallback in lines)
 
 

@@ -11,8 +11,12 @@ import typer
 
 from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
+from aai_gateway.cli.usage_export import export
 from aai_gateway.cli.usage_options import Asked, Names, takes_filter
 from aai_gateway.cli.usage_options import parse_moment as parse_moment
+from aai_gateway.cli.usage_rerate import rerate
+from aai_gateway.cli.usage_rows import rows
+from aai_gateway.cli.usage_statement import statement
 from aai_gateway.core.budgets import dollars
 
 if TYPE_CHECKING:
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from aai_gateway.store.usage import Group, SummaryRow
 
 app = typer.Typer(add_completion=False)
+app.command(epilog="Example: aai-gateway usage rows --team newsroom --limit 20")(rows)
+app.command(epilog="Example: aai-gateway usage export --focus --month 2026-11 --output 2026-11.csv")(export)
+app.command(epilog="Example: aai-gateway usage statement --team newsroom --month 2026-11")(statement)
+app.command(epilog="Example: aai-gateway usage rerate --since 2026-11-01 --prices-at 2026-12-01")(rerate)
 
 GROUPS: dict[str, Group] = {
     "team": "team_id",
