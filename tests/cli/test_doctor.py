@@ -7,15 +7,24 @@ import json
 import sqlite3
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 
 import pytest
+import sqlalchemy as sa
+from random_usage import UNKNOWN, item
 
 from aai_gateway.cli import checks, probes
+from aai_gateway.cli.ledger_checks import ledger
+from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Team
+from aai_gateway.core.usage_rows import UsageRow
 from aai_gateway.emulator import Emulator
 from aai_gateway.settings import load_settings
-from aai_gateway.store import Store
+from aai_gateway.store import Store, teams, usage
+from aai_gateway.store.schema import teams as teams_table
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -194,6 +203,83 @@ def test_the_store_s_revision_is_compared(data_dir):
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = asyncio.run(checks.store(load_settings()))
     assert ("fail", True) == (check.status, "cannot be read" in check.text)
+
+
+def ledger_found():
+    return [(check.name, check.status, check.text) for check in asyncio.run(ledger(load_settings()))]
+
+
+def test_a_ledger_in_order_is_said_to_be(data_dir, on_store):
+    assert [] == ledger_found()
+    assert not data_dir.exists()
+    on_store(lambda connection: teams.create(connection, Team("t1", "research")))
+    on_store(lambda connection: usage.record(connection, speech_row("a")))
+
+    assert [
+        ("prices", "ok", "every row has prices of its own"),
+        ("unknown completions", "ok", "none in 30 days"),
+        ("held money", "ok", "adds up: each key, team and the gateway have the sum of their holds"),
+        ("spend", "ok", "adds up: each key, team and the gateway have the sum of their usage rows"),
+    ] == ledger_found()
+
+
+def test_what_is_wrong_in_the_ledger_is_told(on_store):
+    at = utc_now().replace(second=0, microsecond=0)
+    odd = speech_row(
+        "a",
+        micros=990_000,
+        items=(item("clairvoyance", 3600, "second", "0.99", 990_000, fallback=True),),
+        priced_as="fallback",
+        created_at=at,
+    )
+    lost = {"service": "chat", "micros": 0, "items": (UNKNOWN,), "status": "unknown"}
+
+    async def book(connection):
+        await teams.create(connection, Team("t1", "research", created_at=at))
+        await usage.record(connection, odd)
+        await usage.record(connection, speech_row("b", **lost))
+        await usage.record(connection, speech_row("c", **lost, created_at=at - timedelta(days=31)))
+        wrong = {"held_micros": 5, "lifetime_micros": 6}
+        await connection.execute(sa.update(teams_table).values(wrong))
+
+    on_store(book)
+
+    when = f"{at:%Y-%m-%d %H:%M}"
+    assert [
+        (
+            "price missing",
+            "warn",
+            f"speech clairvoyance (universal-2) was charged at the fallback price once, {when} UTC: "
+            "$0.990000; give it a price with aai-gateway prices",
+        ),
+        (
+            "unknown completions",
+            "warn",
+            "1 in 30 days had no answer; they may have cost $3,000.000000 at most",
+        ),
+        ("held money", "fail", "Team research has $0.000005 held, its holds add up to $0.000000"),
+        ("spend", "fail", "Team research has $0.000006 spent, its usage rows add up to $0.990000"),
+    ] == ledger_found()
+
+
+def test_a_store_of_another_revision_or_none_has_no_ledger_to_check(data_dir, on_store):
+    on_store(
+        lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    )
+    assert [] == ledger_found()
+    (data_dir / "gateway.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    assert [("ledger", "fail")] == [one[:2] for one in ledger_found()]
+
+
+def speech_row(source_id, **others):
+    defaults = {
+        "service": "speech",
+        "micros": 7,
+        "model": "universal-2",
+        "team_id": "t1",
+        "created_at": utc_now(),
+    }
+    return UsageRow(source_id=source_id, region=Region.US, owner="team:t1", **defaults | others)
 
 
 def test_a_store_url_s_password_is_not_shown(monkeypatch):

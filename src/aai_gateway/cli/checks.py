@@ -95,10 +95,9 @@ def data_folder(settings: Settings) -> Check:
 
 async def store(settings: Settings) -> Check:
     """Whether the store can be read, and whether its tables are this release's; changes nothing."""
-    import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
-    from aai_gateway.store.engine import make_engine, parse_url
+    from aai_gateway.store.engine import parse_url
     from aai_gateway.store.schema import REVISION
 
     name = "store"
@@ -107,24 +106,46 @@ async def store(settings: Settings) -> Check:
         shown = url.render_as_string(hide_password=True)
         if _is_missing_file(url):
             return Check(name, "ok", f"{shown} will be made at the first start")
-        engine = make_engine(url)
-        try:
-            async with engine.connect() as connection:
-                if not await connection.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version")):
-                    return Check(name, "ok", f"{shown} is empty; its tables are made at the first start")
-                found = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        finally:
-            await engine.dispose()
+        found = await store_revision(settings)
     except StoreError as error:
         return Check(name, "fail", str(error))
     except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        return Check(name, "fail", f"{shown} cannot be read: {str(cause).splitlines()[0]}")
+        return Check(name, "fail", f"{shown} cannot be read: {cause_of(error)}")
+    if found is None:
+        return Check(name, "ok", f"{shown} is empty; its tables are made at the first start")
     if found == REVISION:
         return Check(name, "ok", f"{shown} at revision {found}")
     return Check(
         name, "warn", f"{shown} is at revision {found}, this release's is {REVISION}; a start upgrades it"
     )
+
+
+async def store_revision(settings: Settings) -> str | None:
+    """The revision of the store's tables, None when there are none; changes nothing.
+
+    Raises StoreError, SQLAlchemyError or OSError when it cannot be read.
+    """
+    import sqlalchemy as sa
+
+    from aai_gateway.store.engine import make_engine, parse_url
+
+    url = parse_url(settings.resolved_store_url)
+    if _is_missing_file(url):
+        return None
+    engine = make_engine(url)
+    try:
+        async with engine.connect() as connection:
+            if not await connection.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version")):
+                return None
+            found: str | None = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            return found
+    finally:
+        await engine.dispose()
+
+
+def cause_of(error: Exception) -> str:
+    """What a database says is wrong, in one line."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 def _is_missing_file(url: URL) -> bool:

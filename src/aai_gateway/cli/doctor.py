@@ -44,7 +44,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 def _checks() -> Iterator[Check]:
-    from aai_gateway.cli import checks, probes
+    from aai_gateway.cli import checks, ledger_checks, probes
     from aai_gateway.settings import load_settings
 
     yield checks.python_version()
@@ -58,6 +58,7 @@ def _checks() -> Iterator[Check]:
     yield from checks.account_keys(settings)
     yield checks.data_folder(settings)
     yield asyncio.run(checks.store(settings))
+    yield from asyncio.run(ledger_checks.ledger(settings))
     note("Asking AssemblyAI and the gateway…")
     yield from asyncio.run(probes.probe_all(settings))
     yield _embedding_model(settings)
