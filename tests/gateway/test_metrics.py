@@ -126,7 +126,8 @@ def test_it_is_for_the_master_key(gateway: GatewayProcess):
 
 def test_what_is_held_crossed_and_pending_is_told_by_every_worker(emulator: Emulator, tmp_path: Path):
     later = {"AAI_GATEWAY_SETTLE_AFTER": "3600", "AAI_GATEWAY_SETTLE_INTERVAL": "0.3"}
-    with running_gateway(emulator, tmp_path, "--num_workers", "2", **later) as gateway:
+    workers = ("--num_workers", "2", "--timeout_worker_healthcheck", "60")
+    with running_gateway(emulator, tmp_path, *workers, **later) as gateway:
         team = gateway.team(max_budget=1, soft_budget=0)
         url = f"{gateway.url}/eu.assemblyai/v2/transcript"
         body = {"audio_url": "https://example.org/audio.wav"}
