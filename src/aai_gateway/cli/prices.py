@@ -22,7 +22,7 @@ from aai_gateway.cli.price_tables import (
     print_prices,
 )
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage import parse_moment
+from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.catalogue import Catalogue
 from aai_gateway.core.catalogue_prices import compare

@@ -13,7 +13,6 @@ from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import export
 from aai_gateway.cli.usage_options import Asked, Names, takes_filter
-from aai_gateway.cli.usage_options import parse_moment as parse_moment
 from aai_gateway.cli.usage_rerate import rerate
 from aai_gateway.cli.usage_rows import rows
 from aai_gateway.cli.usage_statement import statement
