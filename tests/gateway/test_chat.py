@@ -13,15 +13,13 @@ import pytest
 from litellm.proxy._types import ProxyException
 
 from aai_gateway.core.budgets import Budget
-from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import MASTER, Team, VirtualKey, hash_key
+from aai_gateway.core.tenancy import Team, VirtualKey, hash_key
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.chat import ChatHooks
-from aai_gateway.gateway.chat_request import Fallback
-from aai_gateway.gateway.completion import ChatCall
 from aai_gateway.gateway.context import Gateway, Runtime
 from aai_gateway.settings import Settings
-from aai_gateway.store import keys, teams, usage
+from aai_gateway.store import holds, keys, teams, usage
+from aai_gateway.store.holds import Hold
 
 KEY = hash_key("sk-research")
 
@@ -33,17 +31,21 @@ class House:
     hooks: ChatHooks
     gateway: Gateway
 
-    async def allow(self, **kwargs: Any) -> dict[str, Any] | None:
+    async def allow(self, call_type: str = "acompletion", **kwargs: Any) -> dict[str, Any] | None:
         """What the deployment hook makes of these arguments; the call is noted in their logging object."""
         metadata = {"user_api_key_hash": KEY, "model_group": "assemblyai/claude-sonnet-4-6"}
         common = {"model": "assemblyai/claude-sonnet-4-6", "metadata": metadata}
         logged = {"litellm_logging_obj": SimpleNamespace(model_call_details={})}
-        return await self.hooks.async_pre_call_deployment_hook({**common, **logged, **kwargs}, "acompletion")
+        return await self.hooks.async_pre_call_deployment_hook({**common, **logged, **kwargs}, call_type)
 
     async def finish(self, kwargs: dict[str, Any], **details: Any) -> None:
         details = {**kwargs["litellm_logging_obj"].model_call_details, **details}
         response = litellm.ModelResponse(usage=litellm.Usage(prompt_tokens=100, completion_tokens=10))
         await self.hooks.async_log_success_event(details, response, None, None)
+
+    async def holds(self) -> list[Hold]:
+        async with self.gateway.store.read() as connection:
+            return list(await holds.list_all(connection))
 
     async def rows(self) -> list[usage.UsageRow]:
         async with self.gateway.store.read() as connection:
@@ -147,13 +149,54 @@ async def test_a_budget_that_was_spent_since_refuses_a_fallback_too(house: House
     with pytest.raises(ProxyException) as refused:
         await house.allow()
 
-    assert "budget_exceeded" == refused.value.type
+    assert ("budget_exceeded", "422") == (refused.value.type, refused.value.code)
 
 
-def test_a_fallback_may_have_a_price_list_of_its_own() -> None:
-    call = ChatCall("id", MASTER, Region.US, "a", False, (Fallback("b", True), Fallback("c", False)))
+async def test_a_hold_that_led_to_nothing_is_given_back(house: House) -> None:
+    allowed = await house.allow()
+    assert allowed is not None
+    assert 1 == len(await house.holds())
 
-    assert [False, True, False, False] == [call.is_global_for(model) for model in ("a", "b", "c", "unknown")]
+    await house.hooks.async_post_call_failure_deployment_hook(allowed, RuntimeError(), "acompletion")
+
+    assert [] == await house.holds()
+
+
+async def test_what_the_cache_answers_gives_the_hold_back(house: House) -> None:
+    allowed = await house.allow()
+    assert allowed is not None
+
+    await house.finish(allowed, cache_hit=True)
+
+    assert ([], []) == (await house.holds(), await house.rows())
+
+
+async def test_the_chat_call_takes_over_the_hold_of_the_route_around_it(house: House) -> None:
+    around = await house.allow("aresponses", messages=None, input="Hello.")
+    assert around is not None and "client" not in around
+    [first] = await house.holds()
+
+    inside = await house.allow(litellm_logging_obj=around["litellm_logging_obj"], max_tokens=10)
+
+    assert inside is not None and inside["client"].base_url == "https://llm-gateway.assemblyai.com/v1/"
+    [second] = await house.holds()
+    assert first.id == second.id
+    assert first.micros > second.micros
+
+
+async def test_a_call_that_is_no_chat_is_not_held(house: House) -> None:
+    assert await house.allow("aembedding", input="Hello.") is not None
+
+    assert [] == await house.holds()
+
+
+async def test_tags_and_the_end_user_are_on_the_hold(house: House) -> None:
+    metadata = {"user_api_key_hash": KEY, "tags": ["a", 7, "b"], "user_api_key_end_user_id": "reader"}
+
+    await house.allow(metadata=metadata)
+
+    [hold] = await house.holds()
+    assert (("a", "b"), "reader") == (hold.tags, hold.end_user)
 
 
 @pytest.mark.parametrize(

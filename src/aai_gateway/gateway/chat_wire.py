@@ -81,6 +81,9 @@ class ChatUpstream:
 
     async def _exchange(self, request: httpx.Request, completion: Completion) -> httpx.Response:
         completion.is_sent = True
+        # LiteLLM's time-out is for the answer, an hour and more; the connection has the gateway's own.
+        waits = {"connect": self._settings.connect_timeout, "pool": self._settings.connect_timeout}
+        request.extensions = {**request.extensions, "timeout": {**request.extensions["timeout"], **waits}}
         try:
             response = await self._http.send(request, stream=True)
         except _NOT_SENT:
