@@ -50,15 +50,18 @@ def _require_command(words: list[str]) -> None:
     """Parse a command line without running it; click says what is wrong with it."""
     command: Any = get_command(app)
     context = click.Context(command, info_name="aai-gateway")
-    while isinstance(command, click.Group):
+    # Typer carries a click of its own, so a group is known by what it can do.
+    while hasattr(command, "get_command"):
         if not words or words[0] in ("--help", "--version"):
             return
+        if words[0].startswith("-"):
+            break  # the bare call of a group that does something by itself
         name, *words = words
         found = command.get_command(context, name)
         assert found is not None, f"there is no command {name!r}"
         command, context = found, click.Context(found, info_name=name, parent=context)
     if "--help" not in words:
-        command.make_context(context.info_name, list(words), parent=context.parent)
+        command.make_context(command.name or "aai-gateway", list(words), parent=context.parent)
 
 
 def _examples() -> list[Any]:

@@ -24,7 +24,12 @@ def cost_headers(
     named = {name: decimal_usd(micros) for name, micros in amounts.items() if micros is not None}
     if room is not None and room.warnings:
         named[WARNING] = " ".join(room.warnings)
-    return [(name.encode(), value.encode("ascii", "replace")) for name, value in named.items()]
+    return [(name.encode(), _header_text(value)) for name, value in named.items()]
+
+
+def _header_text(value: str) -> bytes:
+    """Text as a header may carry it: a team's name may hold anything."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in value).encode()
 
 
 def decimal_usd(micros: int) -> str:
