@@ -93,6 +93,7 @@ def test_the_process_list_shows_no_secret(data_dir, monkeypatch):
     arguments = serve.litellm_arguments(Path("config.yaml"), "127.0.0.1", 4000, 2)
     assert not any("sk-" in argument for argument in arguments)
     options = ["--config", "config.yaml", "--host", "127.0.0.1", "--port", "4000", "--num_workers", "2"]
+    options += ["--timeout_worker_healthcheck", "60"]
     assert options == arguments[-8:]
 
 

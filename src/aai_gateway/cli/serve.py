@@ -31,6 +31,10 @@ _LITELLM = "from litellm import run_server; run_server()"
 _DEFAULTS = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 
+WORKER_START_SECONDS = 60
+"""How long a worker of several may take to answer its parent, on a slow machine."""
+
+
 @app.command(epilog="Example: aai-gateway serve --port 8080 --workers 2")
 def serve(
     config: Annotated[
@@ -108,7 +112,10 @@ def require_free(host: str, port: int) -> None:
 
 def litellm_arguments(config: Path, host: str, port: int, workers: int) -> list[str]:
     """The command line of the LiteLLM proxy; no secrets, because every user of the machine can read it."""
-    options = ("--config", str(config), "--host", host, "--port", str(port), "--num_workers", str(workers))
+    options = ["--config", str(config), "--host", host, "--port", str(port), "--num_workers", str(workers)]
+    if workers > 1:
+        # uvicorn kills a worker that does not answer within 5 s, which takes longer while it loads LiteLLM.
+        options += ["--timeout_worker_healthcheck", str(WORKER_START_SECONDS)]
     return [sys.executable, "-c", _LITELLM, *options]
 
 
