@@ -33,7 +33,7 @@ async def fill(store: Store) -> None:
         for name, region, age in (("x", US, 60), ("y", US, 90), ("z", EU, 5)):
             job = Transcript(name, region, "team:t", "https://example.com/a", created_at=NOW - timedelta(age))
             await transcripts.record(connection, job)
-        await transcripts.mark_settled(connection, US, "y", NOW)
+        await transcripts.mark_settled(connection, US, "y", NOW, status="completed")
         await intents.open(connection, Intent(US, "team:t", "https://example.com/a", created_at=NOW))
         closed = Intent(US, "team:t", "https://example.com/a", created_at=NOW)
         await intents.open(connection, closed)

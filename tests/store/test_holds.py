@@ -73,6 +73,26 @@ async def test_a_hold_is_set_aside_everywhere_and_given_back_once(store: Store) 
     assert {"team": (0, 0), "key": (0, 0), "gateway": (0, 0)} == await budgets(store)
 
 
+@pytest.mark.parametrize("key_hash", ["k", None])
+@pytest.mark.parametrize("booked_before", [False, True])
+async def test_a_taken_hold_is_given_back_with_its_charge(
+    store: Store, key_hash: str | None, booked_before: bool
+) -> None:
+    """Also when the row is another key's than the hold, and when it was booked already."""
+    await make(store, team=Budget(max_micros=1000), key=Budget(max_micros=250))
+    row = UsageRow("speech", "j", Region.US, "team:t", 70, team_id="t", key_hash=key_hash, created_at=NOW)
+    async with store.write() as connection:
+        await holds.place(connection, hold())
+        if booked_before:
+            assert await usage.record(connection, row)
+    async with store.write() as connection:
+        held = await holds.take(connection, "hold-1")
+        assert await holds.take(connection, "hold-1") is None
+        assert await usage.record(connection, row, held) is not booked_before
+    key = (70 if key_hash else 0, 0)
+    assert {"team": (70, 0), "key": key, "gateway": (70, 0)} == await budgets(store)
+
+
 async def test_a_hold_that_does_not_fit_one_budget_is_in_none(store: Store) -> None:
     await make(store, team=Budget(max_micros=99), key=Budget(max_micros=1000))
     with pytest.raises(BudgetExceeded, match="Team newsroom has spent"):

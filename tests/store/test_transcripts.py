@@ -199,7 +199,7 @@ async def test_unsettled_transcripts_are_due_when_their_time_has_come(store: Sto
         job(6, next_check_at=NOON),
     )
     async with store.write() as connection:
-        await transcripts.mark_settled(connection, Region.EU, "j6", NOON)
+        await transcripts.mark_settled(connection, Region.EU, "j6", NOON, status="completed")
 
     assert ["j3"] == ids(await claim(store, NOON, 1, NOON))
     assert ["j1", "j3"] == sorted(ids(await claim(store, NOON)))
@@ -228,7 +228,7 @@ async def test_what_was_claimed_is_given_back_at_once_unless_it_has_moved_on(sto
     claimed = await claim(store, NOON)
     later = LEASE + timedelta(hours=1)
     async with store.write() as connection:
-        await transcripts.mark_settled(connection, Region.EU, "j0", NOON)
+        await transcripts.mark_settled(connection, Region.EU, "j0", NOON, status="completed")
         await transcripts.postpone(connection, Region.EU, "j1", later, 1)
         await transcripts.give_back(connection, claimed, LEASE, NOON)
 

@@ -74,8 +74,7 @@ class Ledger:
         error = transcript.get("error")
         async with self._store.write() as connection:
             cost, seconds, channels = _priced(await self._prices.book(connection), row, transcript)
-            if row.intent_id is not None:
-                await holds.release(connection, row.intent_id, now)
+            held = await holds.take(connection, row.intent_id) if row.intent_id else None
             booked = await usage.record(
                 connection,
                 usage.UsageRow(
@@ -96,16 +95,16 @@ class Ledger:
                     end_user=row.end_user,
                     created_at=now,
                 ),
+                held,
             )
-            await transcripts.mark_status(
+            await transcripts.mark_settled(
                 connection,
                 row.region,
                 row.id,
-                str(transcript["status"]),
-                completed_at=now,
+                now,
+                status=str(transcript["status"]),
                 error=str(error) if error else None,
             )
-            await transcripts.mark_settled(connection, row.region, row.id, now)
         if booked:
             log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(cost.micros))
         return cost
@@ -187,7 +186,7 @@ class Ledger:
         """Book a completion by its id, at the prices of its beginning; a second booking changes nothing."""
         now = utc_now()
         async with self._store.write() as connection:
-            held = await holds.release(connection, completion_id, now)
+            held = await holds.take(connection, completion_id)
             cost = price_chat(
                 await self._prices.book(connection),
                 region,
@@ -216,6 +215,7 @@ class Ledger:
                     global_region=global_region,
                     created_at=now,
                 ),
+                held,
             )
         return cost
 
@@ -252,13 +252,10 @@ class Ledger:
         log.error("transcript %s is gone at AssemblyAI before it was settled", row.id)
         now = utc_now()
         async with self._store.write() as connection:
-            held = await holds.release(connection, row.intent_id, now) if row.intent_id else None
-            await usage.record(connection, _vanished(row, held, now))
+            held = await holds.take(connection, row.intent_id) if row.intent_id else None
+            await usage.record(connection, _vanished(row, held, now), held)
             gone = "The transcript is gone at AssemblyAI."
-            await transcripts.mark_status(
-                connection, row.region, row.id, "error", completed_at=now, error=gone
-            )
-            await transcripts.mark_settled(connection, row.region, row.id, now)
+            await transcripts.mark_settled(connection, row.region, row.id, now, status="error", error=gone)
 
     async def _note_status(self, row: Transcript, transcript: Mapping[str, Any]) -> None:
         """Keep the list's status fresh and put the next look further away."""

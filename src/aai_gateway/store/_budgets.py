@@ -94,7 +94,7 @@ class Account:
     budget: Budget
     lifetime_micros: int
     table: sa.Table
-    row_is: sa.ColumnElement[bool]
+    id: str
 
 
 async def accounts(
@@ -105,18 +105,18 @@ async def accounts(
     Needs `Store.write`. A key or team that is gone has none.
     """
     if key_hash is not None:
-        row = await locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
+        row = await _locked_by_id(connection, virtual_keys, key_hash)
         if row is not None:
             name = f"Key {row[virtual_keys.c.alias] or row[virtual_keys.c.masked]}"
-            yield _account(f"key:{key_hash}", name, row, virtual_keys, virtual_keys.c.hash == key_hash, now)
+            yield _account(f"key:{key_hash}", name, row, virtual_keys, key_hash, now)
     if team_id is not None:
-        row = await locked(connection, teams, teams.c.id == team_id)
+        row = await _locked_by_id(connection, teams, team_id)
         if row is not None:
             name = f"Team {row[teams.c.alias]}"
-            yield _account(f"team:{team_id}", name, row, teams, teams.c.id == team_id, now)
-    row = await locked(connection, gateway_budget, IS_GATEWAY)
+            yield _account(f"team:{team_id}", name, row, teams, team_id, now)
+    row = await _locked_by_id(connection, gateway_budget, "gateway")
     if row is not None:
-        yield _account("gateway", "The gateway", row, gateway_budget, IS_GATEWAY, now)
+        yield _account("gateway", "The gateway", row, gateway_budget, "gateway", now)
 
 
 async def save(
@@ -130,10 +130,22 @@ async def save(
         "budget_resets_at": budget.resets_at,
         "lifetime_micros": account.lifetime_micros + charged_micros,
     }
-    await connection.execute(sa.update(account.table).where(account.row_is).values(values))
+    await connection.execute(_SAVE[account.table], {**values, "account": account.id})
 
 
 IS_GATEWAY = gateway_budget.c.id == "gateway"
+
+_IS_ACCOUNT = {
+    table: key == sa.bindparam("account")
+    for table, key in (
+        (virtual_keys, virtual_keys.c.hash),
+        (teams, teams.c.id),
+        (gateway_budget, gateway_budget.c.id),
+    )
+}
+# Built once: every job asks these several times, and building a statement costs more than running it.
+_LOCK = {table: sa.select(table).where(is_it).with_for_update() for table, is_it in _IS_ACCOUNT.items()}
+_SAVE = {table: sa.update(table).where(is_it) for table, is_it in _IS_ACCOUNT.items()}
 
 
 async def locked(
@@ -143,12 +155,16 @@ async def locked(
     return (await connection.execute(sa.select(table).where(row_is).with_for_update())).mappings().first()
 
 
+async def _locked_by_id(connection: AsyncConnection, table: sa.Table, account: str) -> sa.RowMapping | None:
+    return (await connection.execute(_LOCK[table], {"account": account})).mappings().first()
+
+
 def _account(
     scope: str,
     name: str,
     row: sa.RowMapping,
     table: sa.Table,
-    row_is: sa.ColumnElement[bool],
+    account: str,
     now: datetime,
 ) -> Account:
-    return Account(scope, name, budget_of(row, table).at(now), row[table.c.lifetime_micros], table, row_is)
+    return Account(scope, name, budget_of(row, table).at(now), row[table.c.lifetime_micros], table, account)

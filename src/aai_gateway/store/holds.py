@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.budgets import dollars, require_left, utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.store._budgets import accounts, save
+from aai_gateway.store.dialect import insert_new
 from aai_gateway.store.schema import holds
 
 _c = holds.c
+_TAKE = sa.delete(holds).where(_c.id == sa.bindparam("of_id")).returning(holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ async def place(connection: AsyncConnection, hold: Hold) -> Room:
     Raises BudgetExceeded when one has less left than the hold. A second hold with the same id replaces the
     first.
     """
-    await release(connection, hold.id, hold.created_at)
+    values = _values(hold)
+    if not await insert_new(connection, holds, values):
+        await release(connection, hold.id, hold.created_at)
+        await connection.execute(sa.insert(holds), values)
     left: list[int] = []
     warnings: list[str] = []
     async for account in accounts(connection, hold.key_hash, hold.team_id, hold.created_at):
@@ -69,37 +74,30 @@ async def place(connection: AsyncConnection, hold: Hold) -> Room:
         if budget.is_past_soft and budget.soft_micros is not None:
             spent, soft = dollars(budget.spent_micros), dollars(budget.soft_micros)
             warnings.append(f"{account.name} has spent {spent}, past its soft budget of {soft}.")
-    await connection.execute(
-        sa.insert(holds).values(
-            id=hold.id,
-            service=hold.service,
-            region=hold.region.value,
-            owner=hold.owner,
-            team_id=hold.team_id,
-            key_hash=hold.key_hash,
-            model=hold.model,
-            micros=hold.micros,
-            created_at=hold.created_at,
-            expires_at=hold.expires_at,
-            tags=list(hold.tags),
-            end_user=hold.end_user,
-        )
-    )
     return Room(min(left, default=None), tuple(warnings))
 
 
 async def release(connection: AsyncConnection, hold_id: str, now: datetime) -> Hold | None:
     """Give back what is held under an id, and return it; None when nothing is. Needs `Store.write`."""
-    found = await get(connection, hold_id)
-    if found is None:
-        return None
-    # Who deletes the row gives its money back: of two at once only one does.
-    deleted = await connection.execute(sa.delete(holds).where(_c.id == hold_id))
-    if deleted.rowcount != 1:
-        return None
-    async for account in accounts(connection, found.key_hash, found.team_id, now):
-        await save(connection, account, account.budget.holding(-found.micros))
+    found = await take(connection, hold_id)
+    if found is not None:
+        await give_back(connection, found, now)
     return found
+
+
+async def take(connection: AsyncConnection, hold_id: str) -> Hold | None:
+    """End a hold and return it, its money still set aside: for who gives it back in the same transaction.
+
+    None when there is none; of two who end the same hold at once only one gets it. Needs `Store.write`.
+    """
+    row = (await connection.execute(_TAKE, {"of_id": hold_id})).mappings().first()
+    return None if row is None else _hold_of(row)
+
+
+async def give_back(connection: AsyncConnection, hold: Hold, now: datetime) -> None:
+    """Give back the money of a hold that was taken."""
+    async for account in accounts(connection, hold.key_hash, hold.team_id, now):
+        await save(connection, account, account.budget.holding(-hold.micros))
 
 
 async def get(connection: AsyncConnection, hold_id: str) -> Hold | None:
@@ -120,6 +118,23 @@ async def list_all(connection: AsyncConnection, team_id: str | None = None) -> S
     if team_id is not None:
         query = query.where(_c.team_id == team_id)
     return [_hold_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _values(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": hold.id,
+        "service": hold.service,
+        "region": hold.region.value,
+        "owner": hold.owner,
+        "team_id": hold.team_id,
+        "key_hash": hold.key_hash,
+        "model": hold.model,
+        "micros": hold.micros,
+        "created_at": hold.created_at,
+        "expires_at": hold.expires_at,
+        "tags": list(hold.tags),
+        "end_user": hold.end_user,
+    }
 
 
 def _hold_of(row: sa.RowMapping) -> Hold:

@@ -68,9 +68,8 @@ async def open(connection: AsyncConnection, intent: Intent) -> None:
 
 async def accept(connection: AsyncConnection, intent_id: str, transcript_id: str) -> bool:
     """AssemblyAI took the submission. False when it was known already; a late answer mends an unknown one."""
-    query = sa.update(intents).where(_c.id == intent_id, _may_become("running"))
-    result = await connection.execute(query.values(outcome="accepted", transcript_id=transcript_id))
-    return result.rowcount == 1
+    values = {"of_id": intent_id, "outcome": "accepted", "transcript_id": transcript_id}
+    return (await connection.execute(_ACCEPT, values)).rowcount == 1
 
 
 async def close(connection: AsyncConnection, intent_id: str, outcome: Literal["refused", "unknown"]) -> bool:
@@ -126,6 +125,10 @@ async def _all(connection: AsyncConnection, query: sa.Select[Any]) -> list[Inten
 
 def _may_become(state: State) -> sa.ColumnElement[bool]:
     return _c.outcome.in_([_OUTCOMES.get(source, source) for source in sources("speech", state)])
+
+
+# Built once: every submission asks this.
+_ACCEPT = sa.update(intents).where(_c.id == sa.bindparam("of_id"), _may_become("running"))
 
 
 def _intent_of(row: sa.RowMapping) -> Intent:

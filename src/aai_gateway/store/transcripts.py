@@ -20,6 +20,7 @@ from aai_gateway.store.schema import intents, transcripts
 _c = transcripts.c
 # Built once: every poll asks this, and building a statement costs more than running it.
 _OWNER = sa.select(_c.owner).where(_c.region == sa.bindparam("region"), _c.id == sa.bindparam("id"))
+_CHANGE = sa.update(transcripts).where(_c.region == sa.bindparam("of_region"), _c.id == sa.bindparam("of_id"))
 _place = sa.tuple_(_c.created_at, _c.seq)
 
 
@@ -191,10 +192,18 @@ async def mark_status(
 
 
 async def mark_settled(
-    connection: AsyncConnection, region: Region, transcript_id: str, settled_at: datetime
+    connection: AsyncConnection,
+    region: Region,
+    transcript_id: str,
+    settled_at: datetime,
+    *,
+    status: str,
+    error: str | None = None,
 ) -> bool:
-    """Note that the usage is booked: the transcript is never due again. Whether it is there."""
-    return await _change(connection, region, transcript_id, {"settled_at": settled_at, "next_check_at": None})
+    """Note how a job has ended and that it is booked: it is never due again. Whether it is there."""
+    ended = {"status": status, "error": error, "completed_at": settled_at}
+    booked = {"settled_at": settled_at, "next_check_at": None}
+    return await _change(connection, region, transcript_id, {**ended, **booked})
 
 
 async def mark_deleted(
@@ -272,8 +281,8 @@ def _is(region: Region, transcript_id: str) -> sa.ColumnElement[bool]:
 async def _change(
     connection: AsyncConnection, region: Region, transcript_id: str, values: Mapping[str, Any]
 ) -> bool:
-    query = sa.update(transcripts).where(_is(region, transcript_id)).values(values)
-    return (await connection.execute(query)).rowcount == 1
+    which = {"of_region": region.value, "of_id": transcript_id}
+    return (await connection.execute(_CHANGE, {**values, **which})).rowcount == 1
 
 
 def _transcript_of(row: sa.RowMapping) -> Transcript:

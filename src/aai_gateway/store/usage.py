@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.regions import Region
 from aai_gateway.core.usage_rows import UsageRow as UsageRow
-from aai_gateway.store import notices
+from aai_gateway.store import holds, notices
 from aai_gateway.store._budgets import accounts, save
 from aai_gateway.store._usage_filter import ALL, conditions
 from aai_gateway.store._usage_filter import UsageFilter as UsageFilter
 from aai_gateway.store.dialect import insert_new
+from aai_gateway.store.holds import Hold
 from aai_gateway.store.schema import UtcDateTime, transcripts, usage, usage_tags
 
 Group = Literal[
@@ -56,19 +57,28 @@ class SummaryRow:
     unknown: int = 0
 
 
-async def record(connection: AsyncConnection, row: UsageRow) -> bool:
+async def record(connection: AsyncConnection, row: UsageRow, held: Hold | None = None) -> bool:
     """Book a row and charge it to the budgets of its key, its team and the gateway. Needs `Store.write`.
+
+    `held` was taken from `holds` for it, and is given back with the charge, or without one.
 
     False, and nothing is charged, when the same service, region and source_id is booked already; but a row of
     status "unknown" gives way to one that knows. A budget whose period has ended by `created_at` begins its
     next one. The charge that spends a soft budget leaves a notice, once in each period.
     """
     if not await insert_new(connection, usage, _values(row)) and not await _replace_unknown(connection, row):
+        if held is not None:
+            await holds.give_back(connection, held, row.created_at)
         return False
+    released = 0
+    if held is not None and (held.key_hash, held.team_id) == (row.key_hash, row.team_id):
+        released = held.micros
+    elif held is not None:
+        await holds.give_back(connection, held, row.created_at)
     for tag in dict.fromkeys(row.tags):
         await connection.execute(sa.insert(usage_tags).values(usage_id=_id_of(row), tag=tag))
     async for account in accounts(connection, row.key_hash, row.team_id, row.created_at):
-        budget = account.budget.charged(row.micros)
+        budget = account.budget.holding(-released).charged(row.micros)
         if budget.warned and not account.budget.warned:
             await notices.add_soft_budget(connection, account.scope, account.name, budget, row.created_at)
         await save(connection, account, budget, charged_micros=row.micros)
