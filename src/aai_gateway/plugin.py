@@ -52,6 +52,7 @@ def _install() -> ChatHooks:
         leave_out_polls()
         # Later, because LiteLLM takes its settings over one by one, in the config's order.
         asyncio.get_running_loop().call_soon(litellm_budget.leave_budget_to_us)
+        litellm_host.at_shutdown(runtime.stop)
         runtime.start()
     return hooks
 

@@ -20,7 +20,8 @@ from recording_upstream import RecordingUpstream, forwarding, recording_upstream
 from stored import usage_rows
 from waiting import until
 
-from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
+from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, running_emulator
+from aai_gateway.gateway import settler as module
 
 INTERVIEW = {"audio_url": "https://assembly.ai/wildfires.mp3", "speaker_labels": True}
 SOON = {"AAI_GATEWAY_SETTLE_AFTER": "0.5", "AAI_GATEWAY_SETTLE_INTERVAL": "0.3"}
@@ -166,6 +167,54 @@ def test_sigterm_ends_it_with_its_submissions_recorded(
     # The server raises the signal again once it has shut down.
     assert -signal.SIGTERM == settling.stop()
     assert "Traceback" not in settling.log.read_text()
+    settling.start()
+
+
+def test_trouble_of_every_kind_delays_the_booking_and_loses_nothing(
+    settling: GatewayProcess, emulator: Emulator
+):
+    looks = {"host": "us", "method": "GET", "path": "/v2/transcript/*"}
+    for trouble in (
+        Fault(status=500, count=2, **looks),
+        Fault(cut=True, count=2, **looks),
+        Fault(status=429, retry_after=1, count=1, **looks),
+    ):
+        emulator.faults.add(trouble)
+    team = settling.team()
+    made = [submitted(settling, team, region) for region in ("us", "eu") for _ in range(20)]
+    before = len(emulator.requests)
+    until(lambda: booked(settling, made), 60)
+    agree(usage_rows(settling.store_path, team.id), charged(emulator, made))
+    asked = [r for r in emulator.requests[before:] if r.host == "us" and r.method == "GET"]
+    # Each job once or twice, as it may run yet, and once more for each trouble.
+    assert len(asked) <= 2 * 20 + 5
+    assert not emulator.faults
+
+
+def test_sigterm_ends_it_in_the_middle_of_settling(
+    settling: GatewayProcess, emulator: Emulator, upstream: RecordingUpstream
+):
+    asked = threading.Event()
+    forward = forwarding(emulator.urls.us)
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            asked.set()
+            await asyncio.sleep(30)
+        return await forward(request)
+
+    upstream.answer = hang
+    team = settling.team()
+    made = [submitted(settling, team, "us") for _ in range(10)]
+    assert asked.wait(30)
+    assert -signal.SIGTERM == settling.stop()
+    for trace in ("Traceback", "never retrieved", "was destroyed"):
+        assert trace not in settling.log.read_text()
+    upstream.answer = forward
+    settling.start()
+    # Nobody has to wait for the leases of the one that stopped.
+    until(lambda: booked(settling, made), module.LEASE.total_seconds() / 2)
+    agree(usage_rows(settling.store_path, team.id), charged(emulator, made))
 
 
 def test_two_workers_share_one_store_and_book_each_job_once(emulator: Emulator, tmp_path: Path):

@@ -49,3 +49,16 @@ async def test_a_store_that_is_away_at_the_start_only_delays_the_settling(emulat
     rows = await asyncio.to_thread(until, lambda: usage_rows(in_the_way / "gateway.db"))
     assert [made] == [row.source_id for row in rows]
     await runtime.close()
+
+
+async def test_a_runtime_that_is_stopped_has_nothing_open(emulator: Emulator, tmp_path: Path):
+    runtime = Runtime(Settings(us_url=emulator.urls.us, eu_url=emulator.urls.eu, data_dir=tmp_path))
+    await runtime.stop()
+    runtime.start()
+    gateway = await runtime.ready()
+    before = asyncio.all_tasks()
+    await runtime.stop()
+    assert {asyncio.current_task()} == before & asyncio.all_tasks()
+    with pytest.raises(RuntimeError, match="closed"):
+        async with gateway.upstream.request(Region.US, "GET", "/v2/transcript", headers={}):
+            pass

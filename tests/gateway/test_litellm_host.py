@@ -417,3 +417,22 @@ def test_the_shipped_config_installs_the_gateway_by_its_callbacks_line_alone() -
 
     assert ["aai_gateway.plugin.gateway"] == config["litellm_settings"].pop("callbacks")
     assert "aai_gateway" not in yaml.safe_dump(config)
+
+
+async def test_what_is_to_end_at_shutdown_ends_before_litellm_does(monkeypatch: pytest.MonkeyPatch):
+    from litellm.proxy import proxy_server
+
+    ended: list[str] = []
+
+    async def own() -> None:
+        ended.append("ours")
+        raise OSError("whatever")
+
+    async def last(worker_heartbeat: object = None) -> None:
+        ended.append("theirs")
+
+    monkeypatch.setattr(proxy_server, "proxy_shutdown_event", last)
+    litellm_host.at_shutdown(own)
+    with pytest.raises(OSError, match="whatever"):
+        await proxy_server.proxy_shutdown_event(worker_heartbeat=None)
+    assert ["ours", "theirs"] == ended

@@ -89,12 +89,13 @@ class Runtime:
                     log.info("the gateway's budget has changed")
 
     async def _run(self) -> None:
-        """Settle and tell until cancelled; the event loop's end closes what was opened."""
+        """Settle and tell until cancelled, then close what was opened."""
         try:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
-            # Cancelled together, and waited for.
-            await asyncio.gather(settler.run(), Webhooks(gateway.settings, gateway.store).run())
+            # Cancelled together; with return_exceptions the end of one is not the end of the wait.
+            both = (settler.run(), Webhooks(gateway.settings, gateway.store).run())
+            await asyncio.gather(*both, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())
@@ -107,6 +108,12 @@ class Runtime:
             except GatewayError as error:
                 log.error("the gateway cannot be opened yet: %s", error)
                 await asyncio.sleep(self._settings.settle_interval)
+
+    async def stop(self) -> None:
+        """End what `start` began, what is being written first, and close the store and the connections."""
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.wait([self._background])
 
     async def close(self) -> None:
         """Close the store and the connections."""

@@ -6,6 +6,7 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
   whatever it is at that moment (`add_middleware` is refused after start);
 - a route at the head of `app.router.routes` wins over LiteLLM's own, also over those it loads lazily;
 - `proxy_server.user_custom_auth`, when set, is asked for the identity behind every authenticated request;
+- `proxy_server.proxy_shutdown_event` is what its lifespan awaits last;
 - `proxy_server.master_key` is the master key in force;
 - `get_request_route` gives a request's path without the root path;
 - the deployment hook runs before the response cache is asked, and what it returns is what is sent;
@@ -87,6 +88,21 @@ def stand_in_front(wrap: Callable[[ASGIApp], ASGIApp], speech: ASGIApp) -> bool:
     app.router.routes[0:0] = [Mount(f"/{r.speech_prefix}", app=speech) for r in ALL_REGIONS]
     app.middleware_stack = wrap(app.middleware_stack)
     return True
+
+
+def at_shutdown(work: Callable[[], Awaitable[None]]) -> None:
+    """Have LiteLLM wait for `work` once its last request is served: uvicorn ends the process right after."""
+    from litellm.proxy import proxy_server
+
+    last = proxy_server.proxy_shutdown_event
+
+    async def shutdown(*values: Any, **named: Any) -> None:
+        try:
+            await work()
+        finally:
+            await last(*values, **named)
+
+    proxy_server.proxy_shutdown_event = shutdown
 
 
 def root_paths() -> tuple[str, ...]:
