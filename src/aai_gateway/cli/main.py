@@ -1,7 +1,8 @@
 """`aai-gateway`: each command is a module of this package, imported when it is asked for.
 
 Data goes to stdout, everything else to stderr. Exit status 0: done; 1: it failed, and one sentence says why;
-2: the command line is wrong; 130: interrupted. `AAI_GATEWAY_DEBUG=1` shows tracebacks.
+2: the command line is wrong; 3: `reconcile` has found a difference; 130: interrupted.
+`AAI_GATEWAY_DEBUG=1` shows tracebacks.
 """
 
 from __future__ import annotations
