@@ -94,7 +94,7 @@ def test_the_process_list_shows_no_secret(data_dir, monkeypatch):
     assert not any("sk-" in argument for argument in arguments)
     options = ["--config", "config.yaml", "--host", "127.0.0.1", "--port", "4000", "--num_workers", "2"]
     options += ["--timeout_worker_healthcheck", "60"]
-    assert options == arguments[-8:]
+    assert options == arguments[-10:]
 
 
 def test_the_config_here_comes_before_the_packaged_one(data_dir):
