@@ -19,6 +19,7 @@ from account_books import Verdict, examine_budgets, examine_chats, examine_jobs,
 from aai_gateway.core.budgets import Budget
 from aai_gateway.core.tenancy import Team as StoredTeam
 from aai_gateway.core.tenancy import VirtualKey, hash_key, mask_key, new_virtual_key
+from aai_gateway.demo.processes import own_environment
 from aai_gateway.store import Store, keys, teams
 from chaos_monkey.clients import Client, Known, Team
 from chaos_monkey.gateways import Gateways
@@ -36,6 +37,8 @@ LIGHT_SECONDS = (0.0, 2.0)
 """When they are killed, after they came to serve."""
 SETTLED_SECONDS = 240.0
 """Within this all must be settled in the end."""
+
+CLI = "from aai_gateway.cli.main import main; main()"
 
 Moment = Literal["start-up", "random", "just accepted"]
 
@@ -224,7 +227,24 @@ class Monkey:
         verdict = examine_jobs(jobs, store, self.known.team_of)
         verdict = verdict.joined(examine_budgets(store))
         verdict = verdict.joined(examine_chats(self.known.chats, invoice, store))
-        return verdict.joined(self._examine_answers(jobs))
+        verdict = verdict.joined(self._examine_answers(jobs))
+        return verdict.joined(Verdict({}, {"reconcile differs": await self._reconciled()}))
+
+    async def _reconciled(self) -> list[str]:
+        """What `aai-gateway reconcile` finds: it is a second witness, and must find nothing."""
+        environment = own_environment(**self._gateways.environment | {"AAI_GATEWAY_SETTLE_RATE": "1000"})
+        found = []
+        for region in ("us", "eu"):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CLI, "reconcile", "--region", region, "--since", "1d"),
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            out, _ = await process.communicate()
+            if process.returncode != 0:
+                found.append(f"{region}, exit status {process.returncode}: {out.decode()}")
+        return found
 
     def _examine_answers(self, jobs: list[dict[str, Any]]) -> Verdict:
         """The ids that the gateway answered are jobs of those teams."""
