@@ -17,8 +17,7 @@ from aai_gateway.core.speech_prices import SpeechJob, price_speech
 from aai_gateway.core.tenancy import Team
 from aai_gateway.core.usage_rows import UsageRow
 from aai_gateway.price_book import load_price_book
-from aai_gateway.store import price_books, teams, transcripts, usage
-from aai_gateway.store.transcripts import Transcript
+from aai_gateway.store import price_books, teams, usage
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 CHANGE = NOW - timedelta(hours=1)
@@ -32,9 +31,9 @@ def items_of(cost):
 
 
 def speech(source_id, submitted, team_id="t1"):
-    """A job of an hour that was priced by the packaged book, and its transcript."""
+    """A job of an hour that was priced by the packaged book."""
     cost = price_speech(BOOK, SpeechJob("universal-2", 3600, 1, ("speaker_labels",), False, submitted))
-    row = UsageRow(
+    return UsageRow(
         "speech",
         source_id,
         Region.US,
@@ -45,15 +44,7 @@ def speech(source_id, submitted, team_id="t1"):
         model="universal-2",
         audio_seconds=3600,
         created_at=NOW,
-    )
-    return row, Transcript(
-        id=source_id,
-        region=Region.US,
-        owner=f"team:{team_id}",
-        audio_url="https://example.com/a.mp3",
-        requested={},
-        created_at=submitted,
-        team_id=team_id,
+        priced_at=submitted,
     )
 
 
@@ -88,13 +79,9 @@ def booked(on_store):
 
     async def book(connection):
         await teams.create(connection, Team(id="t1", alias="research"))
-        for row, transcript in (
-            speech("before", CHANGE - timedelta(minutes=1)),
-            speech("after", CHANGE + timedelta(minutes=1)),
-        ):
-            await transcripts.record(connection, transcript)
-            await usage.record(connection, row)
-        for row in (completion, unknown, failed, unpriced):
+        before = speech("before", CHANGE - timedelta(minutes=1))
+        after = speech("after", CHANGE + timedelta(minutes=1))
+        for row in (before, after, completion, unknown, failed, unpriced):
             await usage.record(connection, row)
         await price_books.add(connection, "load contract.yaml", learned, NOW)
 

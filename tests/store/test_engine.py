@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.errors import StoreError
-from aai_gateway.store import Store, teams
-from aai_gateway.store.engine import parse_url
-from aai_gateway.store.schema import REVISION, metadata
+from aai_gateway.store import Store, gateway_budget, teams, transcripts, usage
+from aai_gateway.store.engine import make_engine, parse_url, prepare_file
+from aai_gateway.store.schema import POSTGRES_SCHEMA, REVISION, metadata
 
 WORKER = Path(__file__).parent / "worker.py"
 
@@ -195,3 +197,53 @@ def test_a_url_of_something_else_is_refused(url: str, text: str) -> None:
 )
 def test_the_driver_is_ours_to_choose(url: str, driver: str) -> None:
     assert driver == parse_url(url).drivername
+
+
+async def test_a_store_of_the_first_release_keeps_what_it_knows(store_url: str) -> None:
+    def first_release(connection: sa.Connection) -> None:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "aai_gateway.store:migrations")
+        command.upgrade(config, "0001")
+
+    engine = make_engine(parse_url(store_url))
+    if engine.dialect.name == "sqlite":
+        await asyncio.to_thread(prepare_file, Path(engine.url.database or ""))
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(sa.text(f"CREATE SCHEMA {POSTGRES_SCHEMA}"))
+        await connection.run_sync(first_release)
+        for statement in (
+            "INSERT INTO teams (id, alias, regions, models, spent_micros, lifetime_micros, blocked, "
+            "created_at, metadata) "
+            "VALUES ('t1', 'newsroom', '[\"eu\"]', '[]', 70, 70, false, '2026-10-01', '{}')",
+            "INSERT INTO transcripts (region, id, owner, team_id, audio_url, requested, status, throttled, "
+            "created_at, attempts) "
+            "VALUES ('eu', 'j1', 'team:t1', 't1', 'https://x', '{}', 'completed', false, '2026-10-02', 0)",
+            "INSERT INTO usage (service, region, source_id, status, owner, team_id, micros, items, "
+            "audio_seconds, channels, prompt_tokens, completion_tokens, tags, created_at, day) VALUES "
+            "('speech', 'eu', 'j1', 'completed', 'team:t1', 't1', 60, '[]', 1, 1, 0, 0, '[]', '2026-10-03', "
+            "'2026-10-03'), ('chat', 'eu', 'c1', 'completed', 'team:t1', 't1', 10, '[]', 0, 1, 1, 1, '[]', "
+            "'2026-10-04', '2026-10-04')",
+        ):
+            await connection.exec_driver_sql(statement)
+    await engine.dispose()
+
+    store = await Store.open(store_url)
+    async with store.read() as connection:
+        team = await teams.get(connection, "newsroom")
+        [job, completion] = await usage.list_rows(connection, oldest_first=True)
+        gateway, lifetime = await gateway_budget.get(connection)
+        transcript = await transcripts.get(connection, Region.EU, "j1")
+    await store.close()
+    assert team is not None
+    assert (70, 0, None, False) == (
+        team.budget.spent_micros,
+        team.budget.held_micros,
+        team.budget.soft_micros,
+        team.budget.warned,
+    )
+    assert transcript is not None
+    assert ((), None) == (transcript.tags, transcript.end_user)
+    # A job was priced as of its submission, a completion as of its booking.
+    assert [transcript.created_at, completion.created_at] == [job.priced_at, completion.priced_at]
+    assert (70, 70) == (gateway.spent_micros, lifetime)

@@ -14,8 +14,7 @@ from random_usage import UNKNOWN, item, random_rows
 from aai_gateway.core.budgets import Budget
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
-from aai_gateway.store import Store, keys, teams, transcripts, usage, usage_lines
-from aai_gateway.store.transcripts import Transcript
+from aai_gateway.store import Store, keys, teams, usage, usage_lines
 from aai_gateway.store.usage import SummaryRow, UsageFilter, UsageRow
 from aai_gateway.store.usage_lines import Flagged, UnknownCompletions
 
@@ -352,25 +351,6 @@ async def test_what_was_charged_at_the_fallback_price_is_known_by_line(store: St
             Flagged("speech", "unknown", None, "unpriced", 1, 0, NOON, NOON),
         ] == await usage_lines.flagged(connection)
         assert [] == await usage_lines.flagged(connection, UsageFilter(until=NOON))
-
-
-async def test_a_job_is_priced_at_the_moment_of_its_submission(store: Store) -> None:
-    job = Transcript(
-        id="j1",
-        region=Region.EU,
-        owner="team:t1",
-        audio_url="https://example.com/a.mp3",
-        requested={},
-        created_at=NOON - timedelta(minutes=5),
-        team_id="t1",
-        key_hash="k1",
-    )
-    async with store.write() as connection:
-        await transcripts.record(connection, job)
-        await usage.record(connection, SPEECH)
-        await usage.record(connection, replace(SPEECH, region=Region.US))
-        rows = await usage.list_rows(connection)
-        assert {(Region.EU, "j1"): job.created_at} == await usage.submitted_at(connection, rows)
 
 
 async def test_a_snapshot_sees_one_moment(store: Store) -> None:

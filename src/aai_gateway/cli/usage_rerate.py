@@ -85,7 +85,7 @@ def rerate(
     """What rows cost by the price book in force now, beside what is booked; nothing is changed.
 
     A price that was learned late shows here. A job has the prices of its submission, a completion those of
-    its booking, a moment after it was asked for.
+    its request.
     """
     if as_json and as_csv:
         raise typer.BadParameter("Choose --json or --csv.")
@@ -120,9 +120,8 @@ async def _report(store: Store, asked: Asked, prices_at: datetime | None) -> tup
         where, names = await asked.resolve(connection), await Names.load(connection)
         book = await price_books.merged(connection, load_price_book())
         async for page in usage.pages(connection, where, oldest_first=True):
-            submitted = {} if prices_at else await usage.submitted_at(connection, page)
             for row in page:
-                at = prices_at or submitted.get((row.region, row.source_id), row.created_at)
+                at = prices_at or row.priced_at or row.created_at
                 report.add(row, _price(book, row, at))
     return report, names
 

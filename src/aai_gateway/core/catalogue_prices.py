@@ -30,7 +30,7 @@ MOST_CHANGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`body` is the overlay in plain JSON values, empty when nothing differs; `problems`, what was left out."""
+    """`body` is the overlay in plain JSON values, empty when nothing differs; `problems` are left out."""
 
     body: dict[str, Any]
     problems: tuple[str, ...]

@@ -23,7 +23,8 @@ class UsageRow:
     `items` are line items as JSON takes them, prices as decimal text. `priced_as` names the model whose price
     stood in for an unknown one. A failed job has status "error" and costs 0; a completion whose answer never
     came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says
-    that a completion ran at list price. `id` is given by the store.
+    that a completion ran at list price, `priced_at` whose moment's prices the row has. `id` is given by the
+    store.
     """
 
     service: Literal["speech", "chat"]
@@ -45,6 +46,7 @@ class UsageRow:
     end_user: str | None = None
     created_at: datetime = field(default_factory=utc_now)
     global_region: bool | None = None
+    priced_at: datetime | None = None
     id: int | None = None
 
 

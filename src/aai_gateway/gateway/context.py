@@ -7,6 +7,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
+from aai_gateway import litellm_models
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
@@ -63,7 +64,7 @@ class Runtime:
         return self._gateway
 
     async def _open(self) -> Gateway:
-        prices = Prices(load_price_book())
+        prices = Prices(load_price_book(), on_change=litellm_models.register)
         store = await Store.open(self._settings.resolved_store_url)
         try:
             await self._set_limits(store)

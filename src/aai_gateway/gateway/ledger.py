@@ -94,6 +94,7 @@ class Ledger:
                     tags=row.tags,
                     end_user=row.end_user,
                     created_at=now,
+                    priced_at=row.created_at,
                 ),
                 held,
             )
@@ -187,14 +188,9 @@ class Ledger:
         now = utc_now()
         async with self._store.write() as connection:
             held = await holds.take(connection, completion_id)
-            cost = price_chat(
-                await self._prices.book(connection),
-                region,
-                model,
-                tokens,
-                global_region=global_region,
-                at=now if held is None else held.created_at,
-            )
+            at = now if held is None else held.created_at
+            book = await self._prices.book(connection)
+            cost = price_chat(book, region, model, tokens, global_region=global_region, at=at)
             await usage.record(
                 connection,
                 usage.UsageRow(
@@ -214,6 +210,7 @@ class Ledger:
                     end_user=attribution.end_user,
                     global_region=global_region,
                     created_at=now,
+                    priced_at=at,
                 ),
                 held,
             )

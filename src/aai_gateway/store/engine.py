@@ -18,7 +18,6 @@ from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from aai_gateway.errors import StoreError
-from aai_gateway.store import _sqlite
 from aai_gateway.store.schema import POSTGRES_SCHEMA, REVISION
 
 BUSY_SECONDS = 30.0
@@ -75,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
     # isolation_level None: the driver begins nothing by itself, so that we choose how to begin.
-    connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None, "async_creator_fn": _sqlite.connect}
+    connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None}
     engine = create_async_engine(url, connect_args=connect_args, **options)
 
     @event.listens_for(engine.sync_engine, "connect")

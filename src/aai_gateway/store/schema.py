@@ -215,6 +215,8 @@ usage = sa.Table(
     sa.Column("day", sa.Text, nullable=False),
     # Whether a completion ran at list price; unknown for rows of the first release.
     sa.Column("global_region", sa.Boolean),
+    # The moment whose prices the row has: a job's submission, a completion's request.
+    sa.Column("priced_at", UtcDateTime),
     sa.UniqueConstraint("service", "region", "source_id"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "team_id", "created_at", "id"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from aai_gateway.store._usage_filter import ALL, conditions
 from aai_gateway.store._usage_filter import UsageFilter as UsageFilter
 from aai_gateway.store.dialect import insert_new
 from aai_gateway.store.holds import Hold
-from aai_gateway.store.schema import UtcDateTime, transcripts, usage, usage_tags
+from aai_gateway.store.schema import UtcDateTime, usage, usage_tags
 
 Group = Literal[
     "team_id", "key_hash", "service", "region", "model", "day", "month", "tag", "end_user", "status"
@@ -159,16 +159,6 @@ async def pages(
         last, left = page[-1], None if left is None else left - size
 
 
-async def submitted_at(
-    connection: AsyncConnection, rows: Sequence[UsageRow]
-) -> dict[tuple[Region, str], datetime]:
-    """When the speech jobs of a page of rows were submitted, by region and transcript id."""
-    ids = [row.source_id for row in rows if row.service == "speech"]
-    query = sa.select(transcripts.c.region, transcripts.c.id, transcripts.c.created_at)
-    found = await connection.execute(query.where(transcripts.c.id.in_(ids)))
-    return {(Region(row.region), row.id): row.created_at for row in found}
-
-
 async def summary(
     connection: AsyncConnection, by: Sequence[Group], where: UsageFilter = ALL
 ) -> list[SummaryRow]:
@@ -228,6 +218,7 @@ def _values(row: UsageRow) -> dict[str, Any]:
         "end_user": row.end_user,
         "created_at": row.created_at,
         "global_region": row.global_region,
+        "priced_at": row.priced_at,
         "day": f"{row.created_at.astimezone(timezone.utc):%Y-%m-%d}",
     }
 

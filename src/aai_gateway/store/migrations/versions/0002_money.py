@@ -41,6 +41,11 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("duration_ms", sa.BigInteger()))
     op.add_column("uploads", sa.Column("channels", sa.Integer()))
     op.add_column("usage", sa.Column("global_region", sa.Boolean()))
+    op.add_column("usage", sa.Column("priced_at", _MOMENT))
+    op.execute(
+        "UPDATE usage SET priced_at = COALESCE((SELECT created_at FROM transcripts WHERE "
+        "transcripts.region = usage.region AND transcripts.id = usage.source_id), created_at)"
+    )
     op.create_index(
         "ix_usage_team_id_service_region_micros", "usage", ["team_id", "service", "region", "micros"]
     )
