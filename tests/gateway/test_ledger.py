@@ -63,7 +63,7 @@ async def spent(gateway: Gateway) -> tuple[int, int]:
 async def test_an_hour_with_an_add_on_is_booked_and_charged_once(gateway: Gateway):
     row = await recorded(gateway, requested={"speaker_labels": True})
     for _ in range(2):
-        assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode())
+        assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode()) is not None
     [booked] = await rows(gateway)
     assert [("universal-2", 3600, 150_000), ("speaker_labels", 3600, 20_000)] == [
         (item["name"], item["quantity"], item["micros"]) for item in booked.items
@@ -75,7 +75,7 @@ async def test_an_hour_with_an_add_on_is_booked_and_charged_once(gateway: Gatewa
 async def test_a_failed_job_costs_nothing_and_is_done(gateway: Gateway):
     row = await recorded(gateway, requested={"speaker_labels": True})
     failed = {"id": "job", "status": "error", "error": "Download error", "audio_duration": 3600}
-    assert await gateway.ledger.settle_body(row, json.dumps(failed).encode())
+    assert await gateway.ledger.settle_body(row, json.dumps(failed).encode()) is not None
     [booked] = await rows(gateway)
     assert (0, (), "error") == (booked.micros, tuple(booked.items), booked.status)
     async with gateway.store.read() as connection:
@@ -99,7 +99,7 @@ async def test_a_failed_job_costs_nothing_and_is_done(gateway: Gateway):
 )
 async def test_what_is_not_the_end_of_this_job_books_nothing(gateway: Gateway, body: bytes):
     row = await recorded(gateway)
-    assert not await gateway.ledger.settle_body(row, body)
+    assert await gateway.ledger.settle_body(row, body) is None
     assert [] == await rows(gateway)
 
 
@@ -108,7 +108,8 @@ async def test_a_completed_job_without_a_length_is_booked_at_nothing_and_marked(
     gateway: Gateway, duration: Any
 ):
     row = await recorded(gateway)
-    assert await gateway.ledger.settle_body(row, json.dumps({**HOUR, "audio_duration": duration}).encode())
+    body = json.dumps({**HOUR, "audio_duration": duration}).encode()
+    assert 0 == await gateway.ledger.settle_body(row, body)
     [booked] = await rows(gateway)
     assert (0, "unpriced") == (booked.micros, booked.priced_as)
 
@@ -127,7 +128,7 @@ async def test_a_key_that_is_gone_leaves_the_charge_to_its_team(gateway: Gateway
     row = await recorded(gateway)
     async with gateway.store.write() as connection:
         await keys.delete(connection, hash_key(KEY))
-    assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode())
+    assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode()) is not None
     async with gateway.store.read() as connection:
         team = await teams.get(connection, TEAM)
     assert team is not None and 150_000 == team.budget.spent_micros
@@ -139,7 +140,7 @@ async def test_a_job_that_assemblyai_does_not_know_is_on_record_at_nothing(gatew
     [booked] = await rows(gateway)
     assert (0, "unknown", "unknown_outcome") == (booked.micros, booked.status, booked.items[0]["name"])
     # Should it turn up after all, then it is booked over this.
-    assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode())
+    assert await gateway.ledger.settle_body(row, json.dumps(HOUR).encode()) is not None
     [booked] = await rows(gateway)
     assert (150_000, "completed") == (booked.micros, booked.status)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import dollars, utc_now
-from aai_gateway.core.prices import Cost, PriceBook, TokenUsage, price_chat, price_speech, speech_job_from
+from aai_gateway.core.prices import Cost, TokenUsage, price_chat
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
-from aai_gateway.errors import NotFound, PriceError, UpstreamFailed
+from aai_gateway.errors import NotFound, UpstreamFailed
 from aai_gateway.gateway.asking import ask
+from aai_gateway.gateway.bookings import completion_row, job_row, lost_completion_row, lost_job_row
 from aai_gateway.gateway.finishing import finished
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
@@ -56,8 +58,8 @@ class Ledger:
         self._upstream = upstream
         self._prices = prices
 
-    async def settle_body(self, row: Transcript, body: bytes) -> Cost | None:
-        """Settle `row` if this transcript body says that the job has ended; its cost, else None."""
+    async def settle_body(self, row: Transcript, body: bytes) -> int | None:
+        """Settle `row` if this transcript body says that the job has ended; its micro-dollars, else None."""
         try:
             transcript = orjson.loads(body)
         except ValueError:
@@ -68,36 +70,14 @@ class Ledger:
             return None
         return await self.settle(row, transcript)
 
-    async def settle(self, row: Transcript, transcript: Mapping[str, Any]) -> Cost:
-        """Book an ended job and return its cost: one usage row, the charge, the hold's end, at once."""
+    async def settle(self, row: Transcript, transcript: Mapping[str, Any]) -> int:
+        """Book an ended job: usage row, charge and the end of its hold at once. Its cost in micro-dollars."""
         now = utc_now()
         error = transcript.get("error")
         async with self._store.write() as connection:
-            cost, seconds, channels = _priced(await self._prices.book(connection), row, transcript)
+            booking = job_row(row, transcript, await self._prices.book(connection), now)
             held = await holds.take(connection, row.intent_id) if row.intent_id else None
-            booked = await usage.record(
-                connection,
-                usage.UsageRow(
-                    service="speech",
-                    source_id=row.id,
-                    region=row.region,
-                    owner=row.owner,
-                    team_id=row.team_id,
-                    key_hash=row.key_hash,
-                    model=cost.model,
-                    priced_as=cost.priced_as,
-                    status="error" if transcript["status"] == "error" else "completed",
-                    micros=cost.micros,
-                    items=_items(cost),
-                    audio_seconds=seconds,
-                    channels=channels,
-                    tags=row.tags,
-                    end_user=row.end_user,
-                    created_at=now,
-                    priced_at=row.created_at,
-                ),
-                held,
-            )
+            booked = await usage.record(connection, booking, held)
             await transcripts.mark_settled(
                 connection,
                 row.region,
@@ -107,8 +87,8 @@ class Ledger:
                 error=str(error) if error else None,
             )
         if booked:
-            log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(cost.micros))
-        return cost
+            log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(booking.micros))
+        return booking.micros
 
     async def settle_now(self, row: Transcript) -> bool:
         """Ask AssemblyAI how a job stands and settle it if it has ended; whether it is settled.
@@ -191,29 +171,9 @@ class Ledger:
             at = now if held is None else held.created_at
             book = await self._prices.book(connection)
             cost = price_chat(book, region, model, tokens, global_region=global_region, at=at)
-            await usage.record(
-                connection,
-                usage.UsageRow(
-                    service="chat",
-                    source_id=completion_id,
-                    region=region,
-                    owner=caller.owner,
-                    team_id=caller.team_id,
-                    key_hash=caller.key_hash,
-                    model=cost.model,
-                    priced_as=cost.priced_as,
-                    micros=cost.micros,
-                    items=_items(cost),
-                    prompt_tokens=tokens.prompt,
-                    completion_tokens=tokens.completion,
-                    tags=attribution.tags,
-                    end_user=attribution.end_user,
-                    global_region=global_region,
-                    created_at=now,
-                    priced_at=at,
-                ),
-                held,
-            )
+            row = completion_row(caller, region, completion_id, cost, tokens, attribution, now)
+            row = replace(row, global_region=global_region, priced_at=at)
+            await usage.record(connection, row, held)
         return cost
 
     async def expire_holds(self) -> int:
@@ -230,7 +190,7 @@ class Ledger:
                 if await holds.release(connection, hold.id, now) is None:
                     continue
                 if hold.service == "chat":
-                    await usage.record(connection, _unknown(hold, now))
+                    await usage.record(connection, lost_completion_row(hold, now))
             log.warning(
                 "the hold of %s for %s %s of %s has expired",
                 dollars(hold.micros),
@@ -250,7 +210,7 @@ class Ledger:
         now = utc_now()
         async with self._store.write() as connection:
             held = await holds.take(connection, row.intent_id) if row.intent_id else None
-            await usage.record(connection, _vanished(row, held, now), held)
+            await usage.record(connection, lost_job_row(row, held, now), held)
             gone = "The transcript is gone at AssemblyAI."
             await transcripts.mark_settled(connection, row.region, row.id, now, status="error", error=gone)
 
@@ -266,78 +226,3 @@ class Ledger:
                 throttled=transcript.get("throttled") is True,
             )
             await transcripts.postpone(connection, row.region, row.id, utc_now() + wait, row.attempts + 1)
-
-
-def _priced(book: PriceBook, row: Transcript, transcript: Mapping[str, Any]) -> tuple[Cost, int, int]:
-    """A job's cost, its seconds and its channels."""
-    try:
-        job = speech_job_from(transcript, row.requested, at=row.created_at)
-    except PriceError as error:
-        # Completed without a length: booked at nothing and flagged, so that it is seen and not retried.
-        log.error("transcript %s cannot be priced: %s", row.id, error)
-        return Cost(items=(), model="unknown", priced_as="unpriced"), 0, 1
-    cost = price_speech(book, job)
-    if cost.priced_as is not None:
-        log.warning("transcript %s used a model or add-on without a price: %s", row.id, cost.model)
-    return cost, job.seconds, job.channels
-
-
-def _unknown(hold: Hold, now: datetime) -> usage.UsageRow:
-    """The record of a completion whose answer never came, with what it could have cost at most."""
-    return usage.UsageRow(
-        service="chat",
-        source_id=hold.id,
-        region=hold.region,
-        owner=hold.owner,
-        team_id=hold.team_id,
-        key_hash=hold.key_hash,
-        model=hold.model,
-        status="unknown",
-        micros=0,
-        items=(
-            {
-                "name": "unknown_outcome",
-                "quantity": 1,
-                "unit": "completion",
-                "unit_price": "0",
-                "micros": 0,
-                "held_micros": hold.micros,
-            },
-        ),
-        tags=hold.tags,
-        end_user=hold.end_user,
-        created_at=now,
-    )
-
-
-def _vanished(row: Transcript, held: Hold | None, now: datetime) -> usage.UsageRow:
-    """The record of a job that AssemblyAI does not know any more."""
-    item = {"name": "unknown_outcome", "quantity": 1, "unit": "transcript", "unit_price": "0", "micros": 0}
-    return usage.UsageRow(
-        service="speech",
-        source_id=row.id,
-        region=row.region,
-        owner=row.owner,
-        team_id=row.team_id,
-        key_hash=row.key_hash,
-        status="unknown",
-        micros=0,
-        items=({**item, "held_micros": held.micros if held else 0},),
-        tags=row.tags,
-        end_user=row.end_user,
-        created_at=now,
-    )
-
-
-def _items(cost: Cost) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        {
-            "name": item.name,
-            "quantity": item.quantity,
-            "unit": item.unit,
-            "unit_price": str(item.unit_price),
-            "micros": item.micros,
-            **({"fallback": True} if item.fallback else {}),
-        }
-        for item in cost.items
-    )

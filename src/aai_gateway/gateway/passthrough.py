@@ -216,12 +216,13 @@ async def _get(call: Call) -> None:
             return []
         try:
             if row.settled_at is not None:
-                return cost_headers(cost_micros=await call.gateway.identity.cost(row.region, row.id))
-            cost = await call.gateway.ledger.settle_body(row, body)
+                micros = await call.gateway.identity.cost(row.region, row.id)
+            else:
+                micros = await call.gateway.ledger.settle_body(row, body)
         except StoreError as error:
             log.error("transcript %s is left to the settler: %s", row.id, error)
             return []
-        return cost_headers(cost_micros=cost.micros if cost is not None else None)
+        return cost_headers(cost_micros=micros)
 
     await read_body(call.receive, SMALL_BODY_LIMIT)
     await _until_gone(call.receive, _forward(call, "GET", settle))

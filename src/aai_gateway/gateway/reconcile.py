@@ -157,8 +157,8 @@ class Reconciler:
             elif not job.listed.ended:
                 report.adopted += 1
             else:
-                cost = await self._ledger.settle(row, job.figures.transcript)
-                booked = replace(finding, actual_micros=cost.micros, team_id=row.team_id)
+                micros = await self._ledger.settle(row, job.figures.transcript)
+                booked = replace(finding, actual_micros=micros, team_id=row.team_id)
                 report.fixed.append(booked)
 
     async def _missing(self, job: _Job, giver: Intent | None) -> Finding:
