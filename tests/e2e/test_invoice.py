@@ -218,7 +218,9 @@ async def work(
     gateway: GatewayProcess, emulator: Emulator, teams: list[TeamAccess], folder: Path
 ) -> list[Client]:
     """All the work of all teams, with new prices in the middle."""
-    timeout, connector = aiohttp.ClientTimeout(total=60), aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=60)
+    # The server keeps a connection for five seconds: none is used that may be closing.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=1)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         clients = [Client(gateway, team, session) for team in teams]
         all_jobs = {c.team.id: list(jobs(SEED, c.team.alias, JOBS)) for c in clients}
