@@ -27,9 +27,9 @@ import httpx
 import pytest
 from account_books import SentChat, examine_chats, examine_jobs, read
 from gateway_process import GatewayProcess, TeamAccess, running_gateway
-from mixed_work import DOWN, Chat, Job, chats, jobs
+from mixed_work import DOWN, UNPRICED, Chat, Job, chats, jobs
 
-from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, running_emulator, sample_path
+from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, Model, running_emulator, sample_path
 
 SEED = 20261121
 TEAMS = 12
@@ -179,6 +179,7 @@ def test_each_teams_ledger_is_the_invoice_to_the_micro_dollar(
     teams = [gateway.team(f"team-{number:02}") for number in range(TEAMS)]
     llm = {"us": emulator.urls.llm_us, "eu": emulator.urls.llm_eu}
     httpx.post(f"{llm['us']}/_emulator/failing-models", json={"models": [DOWN]}).raise_for_status()
+    emulator.prices.add_model(Model.from_json({"id": UNPRICED, "input": "5.00", "output": "30.00"}))
     clients = asyncio.run(work(gateway, emulator, teams, tmp_path))
     told = {client.team.id: client for client in clients}
     wait_until_settled(gateway, emulator)
@@ -327,7 +328,7 @@ def compare_lines(
         tags = told[row["team_id"]].tags.get(row["end_user"])
         assert tags is not None and list(tags) == json.loads(row["tags"]), row
     flagged = {name for row in rows if row["priced_as"] for name in _fallbacks(row)}
-    assert {"domain=legal-v9", "speech_understanding.summarization"} <= flagged
+    assert {"domain=legal-v9", "speech_understanding.summarization", "input", "output"} == flagged
     assert all(row["micros"] == 0 or not row["priced_as"] or _fallbacks(row) for row in rows)
 
 

@@ -63,6 +63,8 @@ EU_MODELS = (CLAUDE, GEMINI, "claude-haiku-4-5-20251001", "gemini-2.5-pro")
 NOT_STREAMED = ("gpt-oss-20b",)
 DOWN = "gpt-5.1"
 """A model whose provider is down: AssemblyAI's own `fallbacks` answer for it."""
+UNPRICED = "nova-1"
+"""A model that AssemblyAI serves and no price book knows."""
 LONG = "All work and no play makes a long prompt. " * 60
 
 
@@ -153,6 +155,8 @@ def chats(seed: int, team: str, count: int) -> Iterator[Chat]:
         elif kind == 2:
             model, eu = CLAUDE, False
             body["messages"] = [{"role": "user", "content": f"Summarize {{{{ transcript }}}} for {marker}"}]
+        elif kind in (3, 4) and chance.random() < 0.3:
+            model = UNPRICED
         if chance.random() < 0.35 and model not in NOT_STREAMED and model != DOWN:
             body["stream"] = True
         body["model"] = f"{'eu.' if eu else ''}assemblyai/{model}"
