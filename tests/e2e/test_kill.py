@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
-from gateway_process import REPOSITORY
+from account_books import read
+from gateway_process import REPOSITORY, free_port
+from light_gateway import Nursery
+from waiting import until
+
+from aai_gateway.store.schema import REVISION
 
 KILLS = 10
 SECONDS = 240
@@ -38,3 +47,28 @@ def test_nothing_is_lost_or_doubled_when_gateways_are_killed_at_random_moments()
     assert facts["jobs accepted by AssemblyAI"] > facts["jobs that a client heard of"]
     assert facts["submissions over a budget"] > 0
     assert facts["chats answered"] > 0
+
+
+def test_a_store_whose_making_was_cut_off_is_made_whole_by_the_next_start(tmp_path: Path):
+    left: set[str] = set()
+    with Nursery(tmp_path / "light.log") as nursery:
+        for number in range(24):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            environment = {"AAI_GATEWAY_DATA_DIR": str(folder), "AAI_GATEWAY_SETTLE_INTERVAL": "0.1"}
+            pid = nursery.start(environment, free_port())
+            time.sleep(0.02 * number)
+            nursery.kill(pid)
+            left.add(revision(folder / "gateway.db"))
+            pid = nursery.start(environment, free_port())
+            until(lambda store=folder / "gateway.db": revision(store) == REVISION)
+            nursery.kill(pid)
+    # Some were killed before the store was made, some after.
+    assert {"nothing", REVISION} <= left
+
+
+def revision(store: Path) -> str:
+    with suppress(sqlite3.OperationalError):
+        for row in read(store, "SELECT version_num FROM alembic_version"):
+            return str(row["version_num"])
+    return "nothing"
