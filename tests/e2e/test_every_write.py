@@ -10,9 +10,9 @@ import asyncio
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ import httpx
 import pytest
 from account_books import SentChat, examine_budgets, examine_chats, examine_jobs, unfinished
 from gateway_process import CONFIG, free_port
-from light_gateway import Death, Nursery, is_alive, wait_until_serving
+from light_gateway import Death, Nursery, is_alive, wait_for_end, wait_until_serving
 
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
 from aai_gateway.emulator import Emulator, EmulatorConfig, sample_path
@@ -38,7 +38,15 @@ SETTINGS = {
     "AAI_GATEWAY_CHAT_HOLD_EXPIRY": "2.0",
     "LITELLM_MASTER_KEY": "sk-master",
 }
-Moment = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Right before or right after the Nth write of a function; 0: nowhere. Without a writer, of any."""
+
+    number: int
+    writer: str | None = None
+    moment: Literal["before", "after"] = "after"
 
 
 @dataclass
@@ -71,13 +79,13 @@ class Life:
         return self.folder / "gateway.db"
 
     @property
-    def died_at(self) -> str:
-        """The writer of the last write that was noted."""
-        return (self.folder / "writes").read_text().splitlines()[-1]
+    def writers(self) -> list[str]:
+        """Who has written so far."""
+        return (self.folder / "writes").read_text().splitlines()
 
-    def death(self, write: int, moment: Moment) -> Death:
-        """A death at that write."""
-        return Death(str(self.folder / "writes"), write, moment)
+    def death(self, place: Place) -> Death:
+        """A death at that place."""
+        return Death(str(self.folder / "writes"), place.number, place.writer, place.moment)
 
     def client(self) -> httpx.AsyncClient:
         """The team's."""
@@ -163,12 +171,12 @@ async def make_store(path: Path) -> None:
 
 
 async def one_death(
-    nursery: Nursery, folder: Path, work: Work, write: int, moment: Moment, proxy: list[str] | None
-) -> str | None:
-    """Let a gateway die at a write, and examine the books; the writer at which it died, None if it lived."""
+    nursery: Nursery, folder: Path, work: Work, place: Place, proxy: list[str] | None
+) -> list[str] | None:
+    """Let a gateway die somewhere, and examine the books; who wrote if it lived, None if it died."""
     async with Emulator(EmulatorConfig(job_seconds=0.1)) as emulator:
         life = Life(emulator, folder)
-        pid = nursery.start(life.environment, life.port, life.death(write, moment), proxy)
+        pid = nursery.start(life.environment, life.port, life.death(place), proxy)
         assert await asyncio.to_thread(wait_until_serving, pid, life.port)
         async with life.client() as client:
             working = asyncio.ensure_future(work(life, client))
@@ -176,29 +184,26 @@ async def one_death(
             if not is_alive(pid):
                 # It may wait for what only a gateway that lives can do.
                 working.cancel()
-            with suppress(httpx.TransportError, asyncio.CancelledError):
+            try:
                 await working
-        died_at = None if is_alive(pid) else life.died_at
+                # A gateway that dies right after its last write is about to.
+                await asyncio.sleep(0.2)
+            except (httpx.TransportError, asyncio.CancelledError):
+                await asyncio.to_thread(wait_for_end, pid)
+        lived = is_alive(pid)
         nursery.kill(pid)
-        if died_at is not None:
-            await come_back(nursery, life, moment)
-        jobs = [
-            {
-                name: getattr(job, name)
-                for name in ("id", "region", "audio_url", "micros", "deleted", "status")
-            }
-            for job in emulator.jobs()
-        ]
+        if not lived:
+            await come_back(nursery, life, place)
+        jobs = [asdict(job) for job in emulator.jobs()]
         verdict = examine_jobs(jobs, life.store, lambda job: TEAM).joined(examine_budgets(life.store))
         verdict = verdict.joined(examine_chats(life.chats, emulator.invoice.to_json()["rows"], life.store))
-    where = f"{moment} the commit of {died_at}, write {write}"
-    assert {} == {kind: wrongs for kind, wrongs in verdict.wrongs.items() if wrongs}, where
-    return died_at
+    assert {} == {kind: wrongs for kind, wrongs in verdict.wrongs.items() if wrongs}, place
+    return life.writers if lived else None
 
 
-async def come_back(nursery: Nursery, life: Life, moment: Moment) -> None:
+async def come_back(nursery: Nursery, life: Life, place: Place) -> None:
     """A second gateway that dies at its first write, if it has any to make, and a third that lives."""
-    second = nursery.start(life.environment, life.port, life.death(1, moment))
+    second = nursery.start(life.environment, life.port, life.death(Place(1, moment=place.moment)))
     await until(lambda: not is_alive(second) or not unfinished(life.store))
     nursery.kill(second)
     third = nursery.start(life.environment, life.port)
@@ -208,33 +213,35 @@ async def come_back(nursery: Nursery, life: Life, moment: Moment) -> None:
 
 async def every_death(
     nursery: Nursery, folder: Path, work: Work, proxy: list[str] | None = None
-) -> dict[tuple[int, Moment], str]:
-    """Die at the first write, the second and so on, until a whole life goes by; where it died each time."""
+) -> list[Place]:
+    """Live a whole life to see who writes, then die at each of its writes; where it died."""
     store = folder / "empty.db"
     await make_store(store)
+    turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(write: int, moment: Moment) -> str | None:
-        own = folder / f"{write}-{moment}"
-        await asyncio.to_thread(own.mkdir)
-        await asyncio.to_thread(shutil.copy, store, own / "gateway.db")
-        return await one_death(nursery, own, work, write, moment, proxy)
+    async def one(place: Place) -> list[str] | None:
+        async with turns:
+            own = folder / f"{place.writer}-{place.number}-{place.moment}"
+            await asyncio.to_thread(own.mkdir)
+            await asyncio.to_thread(shutil.copy, store, own / "gateway.db")
+            return await one_death(nursery, own, work, place, proxy)
 
-    deaths: dict[tuple[int, Moment], str] = {}
-    first = 1
-    while True:
-        wave: list[tuple[int, Moment]] = [
-            (write, moment) for write in range(first, first + AT_ONCE // 2) for moment in ("before", "after")
-        ]
-        ended = await asyncio.gather(*(one(*place) for place in wave))
-        deaths |= {place: writer for place, writer in zip(wave, ended, strict=True) if writer is not None}
-        if None in ended:
-            return deaths
-        first += AT_ONCE // 2
+    writers = await one(Place(0))
+    assert writers is not None
+    places = [
+        Place(number, writer, moment)
+        for writer, times in Counter(writers).items()
+        for number in range(1, times + 1)
+        for moment in ("before", "after")
+    ]
+    ended = await asyncio.gather(*(one(place) for place in places))
+    # How often the settler comes by, and whether it is first, differs from life to life.
+    return [place for place, lived in zip(places, ended, strict=True) if lived is None]
 
 
-def tell(deaths: dict[tuple[int, Moment], str]) -> None:
-    for (write, moment), writer in sorted(deaths.items()):
-        print(f"killed right {moment:>6} the commit of write {write:>2}: {writer}")
+def tell(deaths: list[Place]) -> None:
+    for place in deaths:
+        print(f"killed right {place.moment:>6} the commit of {place.writer}, its number {place.number}")
 
 
 @pytest.fixture
@@ -248,16 +255,21 @@ async def test_a_death_around_any_write_of_a_speech_jobs_life_loses_and_doubles_
 ):
     deaths = await every_death(nursery, tmp_path, speak)
     tell(deaths)
-    for moment in ("before", "after"):
-        assert {
-            "passthrough._upload",
-            "submission._hold",
-            "submission._submit",
-            "submission._refused",
-            "ledger.settle",
-            "passthrough._delete",
-            "settler.settle_due",
-        } <= {writer for (_, at), writer in deaths.items() if at == moment}
+    writers = {
+        "passthrough._upload": 1,
+        "submission._hold": 4,
+        "submission._submit": 3,
+        "submission._refused": 1,
+        "ledger.settle": 3,
+        "passthrough._delete": 1,
+        "settler.settle_due": 1,
+    }
+    assert {
+        Place(number + 1, writer, moment)
+        for writer, times in writers.items()
+        for number in range(times)
+        for moment in ("before", "after")
+    } <= set(deaths)
 
 
 async def test_a_death_around_any_write_of_a_completions_life_loses_and_doubles_nothing(tmp_path: Path):
@@ -265,7 +277,10 @@ async def test_a_death_around_any_write_of_a_completions_life_loses_and_doubles_
     with Nursery(tmp_path / "proxy.log", proxy=True) as nursery:
         deaths = await every_death(nursery, tmp_path, chat, proxy)
     tell(deaths)
-    for moment in ("before", "after"):
-        assert {"ledger.hold_chat", "ledger.book_chat", "ledger.release_chat"} <= {
-            writer for (_, at), writer in deaths.items() if at == moment
-        }
+    writers = {"ledger.hold_chat": 3, "ledger.book_chat": 2, "ledger.release_chat": 1}
+    assert {
+        Place(number + 1, writer, moment)
+        for writer, times in writers.items()
+        for number in range(times)
+        for moment in ("before", "after")
+    } <= set(deaths)

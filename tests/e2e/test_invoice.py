@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -184,13 +184,7 @@ def test_each_teams_ledger_is_the_invoice_to_the_micro_dollar(
     told = {client.team.id: client for client in clients}
     wait_until_settled(gateway, emulator)
 
-    all_jobs = [
-        {
-            name: getattr(job, name)
-            for name in ("id", "region", "audio_url", "micros", "deleted", "status", "speech_model_used")
-        }
-        for job in emulator.jobs()
-    ]
+    all_jobs = [asdict(job) for job in emulator.jobs()]
     owner = {url: client.team.id for client in clients for url in client.uploads}
     names = {team.alias: team.id for team in teams}
 

@@ -2,7 +2,7 @@
 
 A light gateway has the real speech routes, settler and store, and nothing of LiteLLM's proxy: it starts in a
 tenth of a second, and its settler's patience is shorter than the minutes that it has for a real account. The
-whole proxy takes about two seconds. Either can be told to kill itself around its Nth write to the store.
+whole proxy takes about two seconds. Either can be told to kill itself around a write to the store.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL by its own hand right before or right after the commit of its Nth write that changes anything.
+    """SIGKILL by its own hand right before or right after the commit of a write that changes anything.
 
-    Every such write is noted in the file `log`: a line `name of the function that writes`.
+    Which one: the Nth of the function `writer`, such as "ledger.settle", or of any when it is None; with a
+    `number` of 0 none is. Every such write is noted in the file `log`, a line with its writer.
     """
 
     log: str
-    write: int | None = None
+    number: int
+    writer: str | None = None
     moment: Literal["before", "after"] = "after"
 
 
@@ -243,8 +245,8 @@ def _die_at(death: Death) -> None:
             before = await _changes(connection)
             yield connection
             if await _changes(connection) > before:
-                count += 1
-                chosen = count == death.write
+                count += death.writer in (None, writer)
+                chosen = count == death.number and death.writer in (None, writer)
                 _note(Path(death.log), writer)
             if chosen and death.moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
