@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 import uvloop
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from aai_gateway.demo.processes import (
     Service,
@@ -25,61 +19,48 @@ from aai_gateway.demo.processes import (
     explained,
     start_emulator,
 )
+from aai_gateway.emulator.config import EmulatorUrls
 from aai_gateway.errors import GatewayError
-from benchmark.load import Polls, Upload, poll, upload
+from benchmark.load import Target, Work, do, upload
+from benchmark.pending import ledger_rows, measure_pending
+from benchmark.results import (
+    CHATS,
+    CONCURRENCIES,
+    DIRECT,
+    FULL,
+    LIVES,
+    MEMORY_UPLOAD,
+    MIB,
+    OURS,
+    POLLS,
+    QUICK,
+    SPEED_UPLOAD,
+    STOCK,
+    SUBMITS,
+    UNMETERED,
+    Plan,
+    Results,
+)
 from benchmark.servers import (
     ACCOUNT_KEY,
+    AUDIO_URL,
     JOB_SECONDS,
     LiteLLM,
+    direct_target,
+    gateway_target,
     peak_rss,
     rss,
+    set_job_seconds,
     stock_litellm,
+    stock_target,
     this_gateway,
-    unfinished_transcript,
-    virtual_key,
+    unfinished_job,
+    unmetered_gateway,
 )
+from benchmark.table import show
 
-T = TypeVar("T")
-
-MB = 1_000_000
-MIB = 1024 * 1024
-CONCURRENCIES = (1, 16)
-SPEED_UPLOAD, MEMORY_UPLOAD = 100 * MIB, 500 * MIB
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 0.4
 SETTLE_SECONDS = 2.0
-
-DIRECT, OURS, STOCK = "direct", "gateway", "stock"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long to measure: starts of each proxy, rounds, seconds of polling in each."""
-
-    starts: int
-    rounds: int
-    seconds: float
-
-
-QUICK, FULL = Plan(starts=1, rounds=2, seconds=1.0), Plan(starts=3, rounds=5, seconds=3.0)
-
-
-@dataclass
-class Results:
-    """Everything that was measured, by server."""
-
-    start_up: dict[str, list[float]] = field(default_factory=lambda: {OURS: [], STOCK: []})
-    idle_rss: dict[str, int] = field(default_factory=dict)
-    polls: dict[tuple[str, int], list[Polls]] = field(default_factory=dict)
-    uploads: dict[str, list[Upload]] = field(default_factory=dict)
-    upload_growth: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server to ask: where its AssemblyAI begins, and what it wants as Authorization."""
-
-    base: str
-    authorization: str
 
 
 def main(quick: Annotated[bool, typer.Option("--quick", help="A short, rough run.")] = False) -> None:
@@ -91,59 +72,83 @@ def main(quick: Annotated[bool, typer.Option("--quick", help="A short, rough run
         explained(services),
     ):
         results = uvloop.run(_measure(services, QUICK if quick else FULL))
-    _print(results)
+    show(results)
 
 
 async def _measure(services: Services, plan: Plan) -> Results:
     results = Results()
     urls = emulator_urls(start_emulator(services, account_key=ACCOUNT_KEY, job_seconds=JOB_SECONDS))
+    _tell("50,000 pending jobs")
+    results.pending = await measure_pending(services, urls, plan.watch_seconds)
     proxies = {OURS: this_gateway(services, urls), STOCK: stock_litellm(services, urls)}
     running = _start(services, proxies, plan, results)
-    key = virtual_key(proxies[OURS])
-    transcript_id = unfinished_transcript(proxies[OURS], key)
+    unmetered = unmetered_gateway(services, urls)
+    _tell(f"start-up: {UNMETERED}")
+    unmetered.start()
     targets = {
-        DIRECT: Target(urls.us, ACCOUNT_KEY),
-        OURS: Target(f"{proxies[OURS].url}/assemblyai", key),
-        # Without a database, stock LiteLLM knows no other key.
-        STOCK: Target(f"{proxies[STOCK].url}/assemblyai", f"Bearer {proxies[STOCK].master_key}"),
+        DIRECT: direct_target(urls),
+        OURS: gateway_target(proxies[OURS]),
+        UNMETERED: gateway_target(unmetered),
+        STOCK: stock_target(proxies[STOCK]),
     }
-    await _poll(targets, transcript_id, plan, results)
+    await _rates(targets, urls, plan, results)
     await _upload(targets, running, plan, results)
+    _check_ledgers(services.folder, results)
     return results
 
 
 def _start(
     services: Services, proxies: dict[str, LiteLLM], plan: Plan, results: Results
 ) -> dict[str, Service]:
-    """Start each proxy in turn, several times; the last ones stay."""
+    """Start each proxy in turn, several times; the last ones stay. The page cache is warm already."""
     running: dict[str, Service] = {}
-    for attempt in range(plan.starts + 1):
+    for attempt in range(plan.starts):
         if running:
             services.stop(*running.values())
         for name, proxy in proxies.items():
-            _tell(f"start-up {attempt} of {plan.starts}: {name}" + ("" if attempt else " (warm-up)"))
+            _tell(f"start-up {attempt + 1} of {plan.starts}: {name}")
             running[name], seconds = proxy.start()
-            if attempt:
-                results.start_up[name].append(seconds)
+            results.start_up[name].append(seconds)
     time.sleep(SETTLE_SECONDS)
     results.idle_rss = {name: rss(service) for name, service in running.items()}
     return running
 
 
-async def _poll(targets: dict[str, Target], transcript_id: str, plan: Plan, results: Results) -> None:
+async def _rates(targets: dict[str, Target], urls: EmulatorUrls, plan: Plan, results: Results) -> None:
+    """Submissions come last: stock LiteLLM keeps a thread busy for each job that has not ended."""
+    set_job_seconds(urls, JOB_SECONDS)
+    polls = {name: target.poll(await unfinished_job(target)) for name, target in targets.items()}
     for connections in CONCURRENCIES:
-        for number in range(plan.rounds + 1):
-            _tell(f"polls with {connections} connections: round {number} of {plan.rounds}")
-            for name, target in targets.items():
-                seconds = plan.seconds if number else WARM_UP_SECONDS
-                found = await poll(
-                    f"{target.base}/v2/transcript/{transcript_id}",
-                    target.authorization,
-                    connections=connections,
-                    seconds=seconds,
-                )
-                if number:
-                    results.polls.setdefault((name, connections), []).append(found)
+        await _rate(POLLS, connections, targets, polls, plan, results)
+    chats = {name: target.chat() for name, target in targets.items() if name != DIRECT}
+    await _rate(CHATS, CONCURRENCIES[-1], targets, chats, plan, results)
+    set_job_seconds(urls, 0)
+    for connections in CONCURRENCIES:
+        lives = {name: target.life(AUDIO_URL) for name, target in targets.items()}
+        await _rate(LIVES, connections, targets, lives, plan, results)
+    set_job_seconds(urls, JOB_SECONDS)
+    for connections in CONCURRENCIES:
+        submits = {name: target.submission(AUDIO_URL) for name, target in targets.items()}
+        await _rate(SUBMITS, connections, targets, submits, plan, results)
+
+
+async def _rate(
+    what: str,
+    connections: int,
+    targets: dict[str, Target],
+    work: dict[str, Work],
+    plan: Plan,
+    results: Results,
+) -> None:
+    """Alternate between the servers, a warm-up first."""
+    for number in range(plan.rounds + 1):
+        _tell(f"{what} with {connections} connections: round {number} of {plan.rounds}")
+        for name in work:
+            seconds = plan.seconds if number else WARM_UP_SECONDS
+            found = await do(targets[name].base, work[name], connections=connections, seconds=seconds)
+            results.counts[what, name] += found.count
+            if number:
+                results.rates.setdefault((what, name, connections), []).append(found)
 
 
 async def _upload(
@@ -157,84 +162,28 @@ async def _upload(
         results.upload_growth[name] = peak[0] - before
     for number in range(plan.rounds):
         _tell(f"uploads of {SPEED_UPLOAD // MIB} MiB: round {number + 1} of {plan.rounds}")
-        for name, target in targets.items():
+        for name in (DIRECT, OURS, STOCK):
+            target = targets[name]
             found = await upload(f"{target.base}/v2/upload", target.authorization, SPEED_UPLOAD)
             results.uploads.setdefault(name, []).append(found)
+
+
+def _check_ledgers(folder: Path, results: Results) -> None:
+    """Every job that was answered is in this gateway's ledger, and none in the other's, or there was nothing
+    to compare. Raises GatewayError.
+    """
+    lives = results.counts[LIVES, OURS]
+    # One job more: the one that is polled.
+    expected = {OURS: (results.counts[SUBMITS, OURS] + lives + 1, lives), UNMETERED: (0, 0)}
+    found = {name: ledger_rows(folder / name) for name in expected}
+    if found != expected:
+        raise GatewayError(f"Transcript and usage rows are {found}, not {expected}.")
+    results.ledger = found[OURS]
 
 
 def _tell(text: str) -> None:
     print(f"… {text}", file=sys.stderr, flush=True)
 
-
-def _print(results: Results) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(("", "emulator itself", "this gateway", "stock LiteLLM", "ratio")):
-        table.add_column(name, justify="right" if index else "left", no_wrap=True)
-    for connections in CONCURRENCIES:
-        polls = {name: Polls.median_of(results.polls[name, connections]) for name in (DIRECT, OURS, STOCK)}
-        _row(
-            table,
-            f"polls/s, {connections} at once",
-            polls,
-            lambda p: p.per_second,
-            "{:,.0f}",
-            more_is_better=True,
-        )
-        _row(table, "  p50, ms", polls, lambda p: p.p50, "{:.2f}")
-        _row(table, "  p99, ms", polls, lambda p: p.p99, "{:.2f}")
-    table.add_row(
-        f"upload {SPEED_UPLOAD // MIB} MiB, MB/s",
-        *(_speed(results.uploads[n]) for n in (DIRECT, OURS, STOCK)),
-        "",
-    )
-    growth = {name: f"{grown / MB:+.1f}" for name, grown in results.upload_growth.items()}
-    table.add_row(f"RSS while {MEMORY_UPLOAD // MIB} MiB go up, MB", "", growth[OURS], growth[STOCK], "")
-    _row(table, "start-up, s", {n: median(s) for n, s in results.start_up.items()}, float, "{:.1f}")
-    _row(table, "idle RSS, MB", {n: r / MB for n, r in results.idle_rss.items()}, float, "{:.0f}")
-    console = Console(highlight=False, emoji=False, markup=False)
-    console.width = max(console.width, 100)
-    console.print(table)
-    failed = next((u for u in results.uploads[STOCK] if u.status != 200), None)
-    if failed is not None:
-        console.print(
-            f"Stock LiteLLM answers an upload with {failed.status}: {_text(failed.body)}", soft_wrap=True
-        )
-    console.print(NOTES, soft_wrap=True)
-
-
-def _row(
-    table: Table,
-    name: str,
-    values: dict[str, T],
-    figure: Callable[[T], float],
-    form: str,
-    *,
-    more_is_better: bool = False,
-) -> None:
-    ours, stock = figure(values[OURS]), figure(values[STOCK])
-    ratio = ours / stock if more_is_better else stock / ours
-    direct = form.format(figure(values[DIRECT])) if DIRECT in values else ""
-    table.add_row(name, direct, form.format(ours), form.format(stock), f"{ratio:.1f}x")
-
-
-def _speed(uploads: list[Upload]) -> str:
-    if any(one.status != 200 for one in uploads):
-        return f"fails ({uploads[0].status or 'cut off'})"
-    return f"{median(SPEED_UPLOAD / one.seconds for one in uploads) / MB:,.0f}"
-
-
-def _text(body: bytes) -> str:
-    return body[:200].decode("utf-8", "replace")
-
-
-NOTES = (
-    "Medians of alternating rounds; ratios above 1 are in this gateway's favour. Client, proxy and "
-    "emulator share this machine's cores. A poll is GET /v2/transcript/{id} of a job under way. The "
-    "gateway checks a virtual key and whose transcript it is; stock LiteLLM is asked with its master key, "
-    "the only one that it knows without a database. Stock is the same LiteLLM with the same uvloop and "
-    "httptools, without our plugin; its AssemblyAI host, which has no setting, is replaced by the "
-    "emulator's in scripts/benchmark/stock_litellm.py, and nothing else is."
-)
 
 if __name__ == "__main__":
     try:

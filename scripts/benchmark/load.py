@@ -8,29 +8,90 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from statistics import median, quantiles
-from typing import cast
+from itertools import repeat
+from statistics import median
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
+
+import orjson
 
 CHUNK = b"\x00\x01\x02\x03\x04\x05\x06\x07" * (32 * 1024)
 ANSWER_SECONDS = 30.0
 UPLOAD_SECONDS = 300.0
 
+Work: TypeAlias = Callable[[], Generator[bytes, bytes, None]]
+"""One unit of what is counted: it yields requests and is sent the body of each answer."""
+
 
 @dataclass(frozen=True, slots=True)
-class Polls:
-    """What one round measured: answers per second, and latencies in milliseconds."""
+class Target:
+    """A server to ask: where its AssemblyAI begins, where its chat does, and its `Authorization`."""
 
+    base: str
+    chat_base: str
+    authorization: str
+    chat_authorization: str
+    chat_model: str
+
+    def poll(self, transcript_id: str) -> Work:
+        """A look at a job."""
+        request = _get(self, transcript_id)
+
+        def poll() -> Generator[bytes, bytes, None]:
+            yield request
+
+        return poll
+
+    def submission(self, audio_url: str, taken: Callable[[str], object] = str) -> Work:
+        """A job's submission; `taken` is called with its id."""
+        request = _submission(self, audio_url)
+
+        def submit() -> Generator[bytes, bytes, None]:
+            answer = yield request
+            taken(orjson.loads(answer)["id"])
+
+        return submit
+
+    def life(self, audio_url: str) -> Work:
+        """A job from its submission to the poll that finds it ended."""
+        request = _submission(self, audio_url)
+
+        def live() -> Generator[bytes, bytes, None]:
+            job = orjson.loads((yield request))
+            look = _get(self, job["id"])
+            while job["status"] not in ("completed", "error"):
+                job = orjson.loads((yield look))
+
+        return live
+
+    def chat(self) -> Work:
+        """A short completion."""
+        body = {"model": self.chat_model, "messages": [{"role": "user", "content": "Hello!"}]}
+        headers = {"authorization": self.chat_authorization}
+        request = _post(f"{self.chat_base}/chat/completions", headers, body)
+
+        def chat() -> Generator[bytes, bytes, None]:
+            yield request
+
+        return chat
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one round measured: units of work, as many per second, and their milliseconds."""
+
+    count: int
     per_second: float
     p50: float
     p99: float
 
     @classmethod
-    def median_of(cls, rounds: list[Polls]) -> Polls:
-        """The median of each figure."""
-        return cls(*(median(getattr(one, name) for one in rounds) for name in ("per_second", "p50", "p99")))
+    def median_of(cls, rounds: list[Rate]) -> Rate:
+        """The median of each figure, and the sum of the counts."""
+        figures = (median(getattr(one, name) for one in rounds) for name in ("per_second", "p50", "p99"))
+        return cls(sum(one.count for one in rounds), *figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,50 +104,64 @@ class Upload:
 
 
 class UnexpectedAnswerError(Exception):
-    """A server answered a poll with something else than 200."""
+    """A server answered with something else than 200."""
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: the next request goes out when an answer is whole, until the time is up."""
+    """One connection: the next request goes out when an answer is whole, until work or time is over."""
 
-    def __init__(self, request: bytes, until: float, finished: asyncio.Future[list[float]]) -> None:
-        self._request = request
+    def __init__(self, supply: Iterator[Work], until: float, finished: asyncio.Future[list[float]]) -> None:
+        self._supply = supply
         self._until = until
         self._finished = finished
         self._latencies: list[float] = []
         self._received = b""
+        self._head = -1
         self._missing = -1
-        self._sent = 0.0
+        self._began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is none by its class.
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        self._begin()
 
-    def _send(self) -> None:
+    def _begin(self) -> None:
+        """The next unit of work, when there is one and time for it."""
+        self._began = time.perf_counter()
+        work = next(self._supply, None) if self._began < self._until else None
+        if work is None:
+            self._end(None)
+            return
+        self._work = work()
+        self._send(next(self._work))
+
+    def _send(self, request: bytes) -> None:
         self._received, self._missing = b"", -1
-        self._sent = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        self._received += data
         if self._missing < 0:
-            self._received += data
-            head, end, body = self._received.partition(b"\r\n\r\n")
-            if not end:
+            self._head = self._received.find(b"\r\n\r\n") + 4
+            if self._head < 4:
                 return
-            self._missing = _content_length(head) - len(body)
+            self._missing = _content_length(self._received[: self._head]) + self._head - len(self._received)
         else:
             self._missing -= len(data)
-        if self._missing > 0:
-            return
-        now = time.perf_counter()
-        self._latencies.append(now - self._sent)
+        if self._missing <= 0:
+            self._answered()
+
+    def _answered(self) -> None:
         if not self._received.startswith(b"HTTP/1.1 200"):
             self._end(UnexpectedAnswerError(self._received[:500].decode("latin-1")))
-        elif now < self._until:
-            self._send()
+            return
+        try:
+            request = self._work.send(self._received[self._head :])
+        except StopIteration:
+            self._latencies.append(time.perf_counter() - self._began)
+            self._begin()
         else:
-            self._end(None)
+            self._send(request)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(UnexpectedAnswerError(f"the connection was closed: {error}"))
@@ -101,28 +176,33 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def poll(url: str, authorization: str, *, connections: int, seconds: float) -> Polls:
-    """GET `url` over so many connections for so long. Raises UnexpectedAnswerError, OSError, TimeoutError."""
-    host, port, request = _head("GET", url, {"authorization": authorization})
+async def do(base: str, work: Work | Iterable[Work], *, connections: int, seconds: float) -> Rate:
+    """Do `work` at a server over so many connections, again and again for so long, or each of several once.
+
+    Raises UnexpectedAnswerError, OSError, TimeoutError.
+    """
+    supply = repeat(work) if callable(work) else iter(work)
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     ends: list[asyncio.Future[list[float]]] = []
     for _ in range(connections):
         end: asyncio.Future[list[float]] = loop.create_future()
         ends.append(end)
-        await loop.create_connection(_factory(request, started + seconds, end), host, port)
+        await loop.create_connection(_factory(supply, started + seconds, end), *_address(base))
     per_connection = await asyncio.wait_for(asyncio.gather(*ends), seconds + ANSWER_SECONDS)
     elapsed = time.perf_counter() - started
-    latencies = [1000 * latency for one in per_connection for latency in one]
-    cuts = quantiles(latencies, n=100, method="inclusive")
-    return Polls(len(latencies) / elapsed, cuts[49], cuts[98])
+    latencies = sorted(1000 * latency for one in per_connection for latency in one)
+    if not latencies:
+        raise UnexpectedAnswerError(f"{base} answered nothing in {seconds} s.")
+    p50, p99 = (latencies[len(latencies) * part // 100] for part in (50, 99))
+    return Rate(len(latencies), len(latencies) / elapsed, p50, p99)
 
 
 async def upload(url: str, authorization: str, size: int) -> Upload:
     """POST `size` bytes (a multiple of 256 KiB), and the answer, also when it comes before the body's end."""
     headers = {"authorization": authorization, "content-length": str(size), "connection": "close"}
-    host, port, head = _head("POST", url, {**headers, "content-type": "application/octet-stream"})
-    reader, writer = await asyncio.open_connection(host, port)
+    head = _head("POST", url, {**headers, "content-type": "application/octet-stream"})
+    reader, writer = await asyncio.open_connection(*_address(url))
     started = time.perf_counter()
     answer = asyncio.ensure_future(reader.read())
     try:
@@ -139,18 +219,41 @@ async def upload(url: str, authorization: str, size: int) -> Upload:
     return Upload(status, body, time.perf_counter() - started)
 
 
-def _factory(request: bytes, until: float, end: asyncio.Future[list[float]]) -> Callable[[], _Connection]:
-    return lambda: _Connection(request, until, end)
+def _factory(
+    supply: Iterator[Work], until: float, end: asyncio.Future[list[float]]
+) -> Callable[[], _Connection]:
+    return lambda: _Connection(supply, until, end)
 
 
-def _head(method: str, url: str, headers: Mapping[str, str]) -> tuple[str, int, bytes]:
-    """Host, port, and the bytes of a request's head."""
+def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+def _get(target: Target, transcript_id: str) -> bytes:
+    headers = {"authorization": target.authorization}
+    return _head("GET", f"{target.base}/v2/transcript/{transcript_id}", headers)
+
+
+def _submission(target: Target, audio_url: str) -> bytes:
+    body = {"audio_url": audio_url, "speaker_labels": True}
+    return _post(f"{target.base}/v2/transcript", {"authorization": target.authorization}, body)
+
+
+def _post(url: str, headers: Mapping[str, str], value: object) -> bytes:
+    body = orjson.dumps(value)
+    more = {"content-type": "application/json", "content-length": str(len(body))}
+    return _head("POST", url, {**headers, **more}) + body
+
+
+def _head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    """The bytes of a request's head."""
+    parts = urlsplit(url)
     lines = [f"{method} {parts.path} HTTP/1.1", f"host: {parts.netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return parts.hostname, parts.port, ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def _content_length(head: bytes) -> int:
