@@ -208,8 +208,10 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     async def _transcript_seconds(gateway: Gateway, region: Region, kwargs: Mapping[str, Any]) -> int:
         """How long the longest audio is whose transcript may be put into the prompt."""
         longest = 0
+        if not (named := chat_request.transcript_ids(kwargs)):
+            return longest
         async with gateway.store.read() as connection:
-            for transcript_id in chat_request.transcript_ids(kwargs):
+            for transcript_id in named:
                 seconds = await usage.audio_seconds_of(connection, region, transcript_id)
                 longest = max(longest, gateway.settings.assumed_audio_seconds if seconds is None else seconds)
         return longest
