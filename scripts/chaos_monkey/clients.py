@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import orjson
 from account_books import SentChat
 
 from aai_gateway.emulator import sample_path
@@ -176,16 +176,30 @@ class Client:
             "messages": [{"role": "user", "content": f"Repeat: {'word ' * (self._count % 400)}{marker}."}],
             "user": marker,
             "max_tokens": 200,
+            "stream": self._random.random() < 0.4,
         }
         place = len(self._known.chats)
         self._known.chats.append(SentChat(marker, self._team.id))
-        url = f"{self._base}/v1/chat/completions"
-        with suppress(aiohttp.ClientError, asyncio.TimeoutError):
-            timeout = aiohttp.ClientTimeout(total=CHAT_SECONDS)
-            status, answer = await self._ask(session, "POST", url, json=body, timeout=timeout)
-            if status == 200:
-                request_id = str(answer["id"]).removeprefix("chatcmpl-")
-                self._known.chats[place] = SentChat(marker, self._team.id, request_id)
+        self._known.under_way += 1
+        try:
+            request_id = await self._complete(session, body)
+        finally:
+            self._known.under_way -= 1
+        self._known.chats[place] = SentChat(marker, self._team.id, request_id)
+
+    async def _complete(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> str | None:
+        """AssemblyAI's id of a completion, None unless the whole answer came."""
+        url, timeout = f"{self._base}/v1/chat/completions", aiohttp.ClientTimeout(total=CHAT_SECONDS)
+        async with session.post(url, json=body, headers=self._team.headers, timeout=timeout) as response:
+            content = await response.read()
+        if response.status != 200:
+            return None
+        if body["stream"]:
+            events = [line.removeprefix(b"data: ") for line in content.split(b"\n") if line]
+            if events[-1] != b"[DONE]":
+                return None
+            content = events[0]
+        return str(orjson.loads(content)["id"]).removeprefix("chatcmpl-")
 
     async def _ask(
         self, session: aiohttp.ClientSession, method: str, url: str, **more: Any
