@@ -21,7 +21,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_owner
-from aai_gateway.errors import GatewayError, Refused, StoreError
+from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
@@ -238,7 +238,11 @@ async def _delete(call: Call) -> None:
     row = await _require_transcript(call)
     if row is not None and row.settled_at is None:
         # What it cost can no longer be read once it is deleted.
-        await call.gateway.ledger.settle_now(row)
+        try:
+            await call.gateway.ledger.settle_now(row)
+        except UpstreamFailed as error:
+            # The gateway's own question has failed: its status, such as a 401, is not about the client.
+            raise UpstreamFailed(error.text, status=504 if error.status == 504 else 502) from None
     async with call.gateway.upstream.request(
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:

@@ -120,6 +120,8 @@ def test_upstream_sees_the_raw_account_key_and_nothing_of_the_gateway(
     path: str,
     scheme: str,
 ):
+    # A deletion asks first what the job costs.
+    upstream.answer = answering({"id": JOB, "status": "queued"})
     httpx.request(
         method,
         f"{wired.url}{path}",
