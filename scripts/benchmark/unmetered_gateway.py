@@ -42,12 +42,12 @@ class _Unwritten:
 
 class _UnwrittenLedger(Ledger):
     def __init__(self, settings: Any, store: Any, *others: Any) -> None:
-        super().__init__(settings, _Unwritten(store), *others)  # type: ignore[arg-type]
+        super().__init__(settings, _Unwritten(store), *others)  # type: ignore[arg-type]  # of a Store only what it uses
 
 
 class _UnwrittenSubmissions(Submissions):
     def __init__(self, settings: Any, store: Any, *others: Any) -> None:
-        super().__init__(settings, _Unwritten(store), *others)  # type: ignore[arg-type]
+        super().__init__(settings, _Unwritten(store), *others)  # type: ignore[arg-type]  # of a Store only what it uses
 
 
 async def _place(connection: None, hold: Hold) -> Room:

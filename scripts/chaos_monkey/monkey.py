@@ -213,7 +213,7 @@ class Monkey:
         self._gateways.start(1, proxy=False)
         await self._gateways.serving()
         deadline = time.monotonic() + SETTLED_SECONDS
-        while (left := unfinished(self._gateways.store)) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while (left := unfinished(self._gateways.store)) and time.monotonic() < deadline:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.5)
         await self._gateways.stop()
         return left

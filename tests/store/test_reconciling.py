@@ -7,9 +7,9 @@ import pytest
 
 from aai_gateway.core.reconciling import Booked
 from aai_gateway.core.regions import Region
-from aai_gateway.store import Store, reconciling, transcripts, usage
+from aai_gateway.store import Store, reconciling, transcripts, usage, usage_lines
 from aai_gateway.store.transcripts import Transcript
-from aai_gateway.store.usage import UsageRow
+from aai_gateway.store.usage import UsageFilter, UsageRow
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 US, EU = Region.US, Region.EU
@@ -65,6 +65,7 @@ async def test_completions_that_ended_nobody_knows_how_are_summed(store: Store) 
         replace(ROW, status="unknown"),
     )
     async with store.read() as connection:
-        found = await reconciling.unknown_completions(connection, US, NOON, NOON + timedelta(1))
+        chats = UsageFilter(service="chat", region=US, since=NOON, until=NOON + timedelta(1))
+        found = await usage_lines.unknown_completions(connection, chats)
 
-    assert (2, 60) == found
+    assert (2, 60) == (found.count, found.held_micros)

@@ -183,7 +183,8 @@ def takes_filter(command: Callable[..., None]) -> Callable[..., None]:
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[one.name]) for one in own
     ]
     # Typer reads the signature and the annotations.
-    with_options.__signature__ = inspect.Signature([*map(option, names), *parameters])  # type: ignore[attr-defined]
+    signature = inspect.Signature([*map(option, names), *parameters])
+    with_options.__signature__ = signature  # type: ignore[attr-defined]  # as inspect looks for it
     with_options.__annotations__ = {
         **{name: hints[name] for name in names},
         **{one.name: own_hints[one.name] for one in own},

@@ -152,7 +152,7 @@ async def _statement(
 async def _shares(connection: AsyncConnection, part: str, where: UsageFilter, names: Names) -> list[Share]:
     from aai_gateway.store import usage
 
-    group: usage.Group = "key_hash" if part == "key" else part  # type: ignore[assignment]
+    group: usage.Group = "key_hash" if part == "key" else part  # type: ignore[assignment]  # PARTS holds groups
     found = [(row.keys[group], row) for row in await usage.summary(connection, [group], where)]
     named = [(names.key(value) if part == "key" else value, row) for value, row in found]
     return [Share(name, row.jobs, row.micros) for name, row in named]

@@ -157,8 +157,8 @@ class PatientJobs(AccountJobs):
             except UpstreamFailed as error:
                 if error.status in NOT_BY_WAITING or self._breaker.failures >= TRIES:
                     raise
-                # Chance is for the spread of pauses alone.
-                self._breaker = self._breaker.troubled(clock(), random.random(), error.retry_after)  # noqa: S311
+                chance = random.random()  # noqa: S311 - spreads pauses, no secret
+                self._breaker = self._breaker.troubled(clock(), chance, error.retry_after)
                 await asyncio.sleep(self._breaker.pause(clock()))
             else:
                 self._breaker = self._breaker.answered(clock())

@@ -10,13 +10,14 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from aai_gateway.core.attribution import Attribution
+from aai_gateway.core.budgets import usd
 from aai_gateway.core.prices import Cost, PriceBook
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.gateway.chat_answer import Answered
 from aai_gateway.gateway.chat_estimate import Estimate
 from aai_gateway.gateway.chat_request import Fallback
-from aai_gateway.gateway.cost_headers import HELD, REMAINING, WARNING, cost_headers, decimal_usd
+from aai_gateway.gateway.cost_headers import HELD, REMAINING, WARNING, cost_headers
 from aai_gateway.gateway.data_plane import Notes
 from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
@@ -124,7 +125,7 @@ class Completion:
         self.notes.cost_micros += cost.micros
         room = self._room_after(cost)
         self.notes.headers.update(cost_headers(cost_micros=self.notes.cost_micros, room=room))
-        self.notes.headers[LITELLM_COST] = decimal_usd(self.notes.cost_micros).encode()
+        self.notes.headers[LITELLM_COST] = usd(self.notes.cost_micros).encode()
 
     def _room_after(self, cost: Cost) -> Room | None:
         """What is left when the charge has taken the hold's place."""

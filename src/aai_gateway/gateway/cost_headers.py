@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aai_gateway.core.budgets import MICROS_PER_DOLLAR
+from aai_gateway.core.budgets import usd
 from aai_gateway.gateway.wire import Headers
 from aai_gateway.store.holds import Room
 
@@ -21,7 +21,7 @@ def cost_headers(
 ) -> Headers:
     """The headers for what is known; none for what is not."""
     amounts = {COST: cost_micros, HELD: held_micros, REMAINING: room.left_micros if room else None}
-    named = {name: decimal_usd(micros) for name, micros in amounts.items() if micros is not None}
+    named = {name: usd(micros) for name, micros in amounts.items() if micros is not None}
     if room is not None and room.warnings:
         named[WARNING] = " ".join(room.warnings)
     return [(name.encode(), _header_text(value)) for name, value in named.items()]
@@ -30,10 +30,3 @@ def cost_headers(
 def _header_text(value: str) -> bytes:
     """Text as a header may carry it: a team's name may hold anything."""
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in value).encode()
-
-
-def decimal_usd(micros: int) -> str:
-    """Micro-dollars as exact decimal text in USD: 1234567 is `1.234567`."""
-    sign = "-" if micros < 0 else ""
-    whole, part = divmod(abs(micros), MICROS_PER_DOLLAR)
-    return f"{sign}{whole}.{part:06d}"

@@ -32,9 +32,10 @@ from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.recovery import ANCHORS, give, is_contested
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, intents, reconciling, teams, transcripts
+from aai_gateway.store import Store, intents, reconciling, teams, transcripts, usage_lines
 from aai_gateway.store.intents import Intent
 from aai_gateway.store.transcripts import Transcript
+from aai_gateway.store.usage import UsageFilter
 
 UNATTRIBUTED = "unattributed"
 """Id and name of the team that gets the jobs that nobody can be found for."""
@@ -114,8 +115,9 @@ class Reconciler:
             self._told(len(seen), page[-1].created)
         await self._compare_unlisted(report, seen, quick)
         async with self._store.read() as connection:
-            unknown = await reconciling.unknown_completions(connection, region, since, until)
-        report.unknown_completions, report.unknown_held_micros = unknown
+            chats = UsageFilter(service="chat", region=region, since=since, until=until)
+            unknown = await usage_lines.unknown_completions(connection, chats)
+        report.unknown_completions, report.unknown_held_micros = unknown.count, unknown.held_micros
         return report
 
     async def _compare(self, report: Report, page: Sequence[Listed], fix: bool, quick: bool) -> None:

@@ -51,16 +51,6 @@ async def booked(store: Store, region: Region, since: datetime, until: datetime)
         page = query.where(place > sa.tuple_(*last))
 
 
-async def unknown_completions(
-    connection: AsyncConnection, region: Region, since: datetime, until: datetime
-) -> tuple[int, int]:
-    """Completions whose answer never came: how many, and the micro-dollars that were held for them."""
-    when = (_u.created_at >= since, _u.created_at < until)
-    which = (_u.service == "chat", _u.region == region.value, _u.status == "unknown")
-    found = list(await connection.scalars(sa.select(_u["items"]).where(*when, *which)))
-    return len(found), sum(int(item.get("held_micros", 0)) for items in found for item in items)
-
-
 def _booked_of(row: sa.RowMapping) -> Booked:
     known: dict[str, Any] = {
         name: row[name] for name in ("id", "created_at", "team_id", "requested", "status")
