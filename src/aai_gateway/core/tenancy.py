@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from aai_gateway.core.budgets import Budget, require_left
+from aai_gateway.core.limits import NO_LIMITS, Limits
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.spellings import decodings
 from aai_gateway.errors import Forbidden, NotFound, Unauthenticated
@@ -39,11 +40,16 @@ class Team:
     blocked: bool = False
     created_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualKey:
-    """A virtual key as it is stored: hashed. `regions` None and `models` empty mean the team's."""
+    """A virtual key as it is stored: hashed. `regions` None and `models` empty mean the team's.
+
+    `hash` is the hash of the key's first secret and stays its id when the secret is rotated. `own_only`
+    narrows the key to what it made itself, `read_only` to looking.
+    """
 
     hash: str
     masked: str
@@ -57,6 +63,10 @@ class VirtualKey:
     blocked: bool = False
     created_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    own_only: bool = False
+    read_only: bool = False
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ A key is revoked by `update(blocked=True)` or `delete`; both hold from the next 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -14,10 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import StoreError
 from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
 from aai_gateway.store.teams import team_of
 
@@ -45,6 +48,9 @@ class KeyChanges(TypedDict, total=False):
     expires_at: datetime | None
     blocked: bool
     metadata: Mapping[str, Any]
+    limits: Limits
+    own_only: bool
+    read_only: bool
 
 
 async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
@@ -66,6 +72,9 @@ async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
         "blocked": key.blocked,
         "created_at": created_at,
         "metadata": dict(key.metadata),
+        **asdict(key.limits),
+        "own_only": key.own_only,
+        "read_only": key.read_only,
     }
     try:
         await connection.execute(sa.insert(virtual_keys).values(values))
@@ -120,6 +129,8 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
     Raises StoreError for one that is not there, an alias that is taken, or a team that is not there.
     """
     values: dict[str, Any] = dict(changes)
+    if "limits" in changes:
+        values |= asdict(values.pop("limits"))
     if values.keys() & {"budget", "spent_micros"}:
         values |= await changed_values(
             connection,
@@ -179,4 +190,8 @@ def key_of(row: sa.RowMapping) -> VirtualKey:
         blocked=row[table.blocked],
         created_at=row[table.created_at],
         metadata=row[table.metadata],
+        limits=limits_of(row, virtual_keys),
+        own_only=row[table.own_only],
+        read_only=row[table.read_only],
+        last_used_at=row[table.last_used_at],
     )

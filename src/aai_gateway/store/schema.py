@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: what a store must be at before it is used."""
 
 POSTGRES_SCHEMA = "aai_gateway"
@@ -68,6 +68,16 @@ def _budget_columns() -> list[sa.Column[Any]]:
     ]
 
 
+def _limit_columns() -> list[sa.Column[Any]]:
+    """What `core.limits.Limits` holds."""
+    return [
+        sa.Column("requests_per_minute", sa.BigInteger),
+        sa.Column("concurrent_jobs", sa.BigInteger),
+        sa.Column("concurrent_uploads", sa.BigInteger),
+        sa.Column("upload_bytes_per_day", sa.BigInteger),
+    ]
+
+
 def _attribution_columns() -> list[sa.Column[Any]]:
     """By what a team splits its own bill: tags, and the end user that the job was for."""
     return [
@@ -87,6 +97,7 @@ teams = sa.Table(
     sa.Column("blocked", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("metadata", _JSON, nullable=False),
+    *_limit_columns(),
     sa.UniqueConstraint("alias"),
 )
 
@@ -105,7 +116,28 @@ virtual_keys = sa.Table(
     sa.Column("blocked", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("metadata", _JSON, nullable=False),
+    *_limit_columns(),
+    sa.Column("own_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("read_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("last_used_at", UtcDateTime),
     sa.UniqueConstraint("alias"),
+)
+
+# By what a key may be presented: its first secret, and each that a rotation gave it.
+key_secrets = sa.Table(
+    "key_secrets",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column(
+        "key_hash",
+        sa.Text,
+        sa.ForeignKey("virtual_keys.hash", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("masked", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
 )
 
 # One row, made by the migration: what all teams together may spend.
@@ -126,6 +158,26 @@ uploads = sa.Table(
     # Of the audio, where the upload's bytes told it.
     sa.Column("duration_ms", sa.BigInteger),
     sa.Column("channels", sa.Integer),
+)
+
+# Bytes uploaded on a UTC day (YYYY-MM-DD) by `team:<id>` or `key:<hash>`.
+upload_days = sa.Table(
+    "upload_days",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+# Uploads under way of those who have a limit; a dead process's rows expire.
+upload_leases = sa.Table(
+    "upload_leases",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("team_id", sa.Text, index=True),
+    sa.Column("key_hash", sa.Text, index=True),
+    sa.Column("reserved_bytes", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
 )
 
 intents = sa.Table(
@@ -174,10 +226,14 @@ transcripts = sa.Table(
     sa.Column("next_check_at", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False),
     *_attribution_columns(),
+    # Set while a deletion that was ordered with its team's is still to be done at AssemblyAI.
+    sa.Column("deleting_since", UtcDateTime),
     sa.UniqueConstraint("region", "id"),
-    # One index for each way to list: an owner's, an owner's of one status, everybody's.
+    # One index for each way to list: an owner's or a key's, each of one status too, everybody's.
     sa.Index(None, "region", "owner", "created_at", "seq"),
     sa.Index(None, "region", "owner", "status", "created_at", "seq"),
+    sa.Index(None, "region", "key_hash", "created_at", "seq"),
+    sa.Index(None, "region", "key_hash", "status", "created_at", "seq"),
     sa.Index(None, "region", "created_at", "seq"),
 )
 _unsettled = transcripts.c.settled_at.is_(None)
@@ -187,6 +243,24 @@ sa.Index(
     transcripts.c.next_check_at,
     sqlite_where=_unsettled,
     postgresql_where=_unsettled,
+)
+_throttled = transcripts.c.throttled.is_(True)
+sa.Index(
+    "ix_transcripts_throttled",
+    transcripts.c.region,
+    transcripts.c.owner,
+    transcripts.c.created_at,
+    transcripts.c.seq,
+    sqlite_where=_throttled,
+    postgresql_where=_throttled,
+)
+_deleting = transcripts.c.deleting_since.is_not(None)
+sa.Index(
+    "ix_transcripts_deleting",
+    transcripts.c.region,
+    transcripts.c.deleting_since,
+    sqlite_where=_deleting,
+    postgresql_where=_deleting,
 )
 
 usage = sa.Table(
@@ -260,6 +334,9 @@ holds = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
     *_attribution_columns(),
+    # A running job is a hold: how many a team or a key has.
+    sa.Index(None, "service", "team_id"),
+    sa.Index(None, "service", "key_hash"),
 )
 
 price_books = sa.Table(
@@ -284,4 +361,76 @@ notices = sa.Table(
     sa.Column("delivered_at", UtcDateTime),
     sa.Column("next_attempt_at", UtcDateTime, index=True),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+)
+
+# Where a team wants to hear of its jobs. The id is in the URL that AssemblyAI calls and cannot be guessed;
+# the header's value is kept encrypted.
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Text),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("intent_id", sa.Text, nullable=False),
+    sa.Column("transcript_id", sa.Text),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("header_name", sa.Text),
+    sa.Column("header_value", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("intent_id"),
+    sa.Index(None, "region", "transcript_id"),
+)
+
+# What is to be delivered: one row for each event of a webhook, however often AssemblyAI tells of it.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column("webhook_id", sa.Text, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    # `transcript` or `redacted_audio`.
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("body", _JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("next_attempt_at", UtcDateTime, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("gave_up_at", UtcDateTime),
+    sa.UniqueConstraint("webhook_id", "event"),
+)
+
+# The log that a team can read: each try of each delivery, and how it went.
+webhook_attempts = sa.Table(
+    "webhook_attempts",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column(
+        "delivery_id",
+        sa.BigInteger,
+        sa.ForeignKey("webhook_deliveries.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("milliseconds", sa.BigInteger, nullable=False),
+)
+
+# Who did what to what, when, from where. Rows are chained by hash; triggers keep them from being changed.
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("seq", _SEQUENCE, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False, index=True),
+    sa.Column("team_id", sa.Text, index=True),
+    sa.Column("source", sa.Text),
+    sa.Column("details", _JSON, nullable=False),
+    sa.Column("previous_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.UniqueConstraint("hash"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import sqlalchemy as sa
@@ -10,10 +11,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.errors import StoreError
 from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class TeamChanges(TypedDict, total=False):
     spent_micros: int
     blocked: bool
     metadata: Mapping[str, Any]
+    limits: Limits
 
 
 async def create(connection: AsyncConnection, team: Team) -> Team:
@@ -44,6 +48,7 @@ async def create(connection: AsyncConnection, team: Team) -> Team:
         "blocked": team.blocked,
         "created_at": created_at,
         "metadata": dict(team.metadata),
+        **asdict(team.limits),
     }
     try:
         await connection.execute(sa.insert(teams).values(values))
@@ -75,6 +80,8 @@ async def list_all(connection: AsyncConnection) -> list[Team]:
 async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[TeamChanges]) -> Team:
     """Change a team and return it. Raises StoreError for one that is not there, or an alias that is taken."""
     values: dict[str, Any] = dict(changes)
+    if "limits" in changes:
+        values |= asdict(values.pop("limits"))
     if values.keys() & {"budget", "spent_micros"}:
         values |= await changed_values(
             connection,
@@ -123,4 +130,5 @@ def team_of(row: sa.RowMapping) -> Team:
         blocked=row[teams.c.blocked],
         created_at=row[teams.c.created_at],
         metadata=row[teams.c.metadata],
+        limits=limits_of(row, teams),
     )

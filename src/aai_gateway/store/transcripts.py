@@ -29,6 +29,7 @@ class Transcript:
     """A job at AssemblyAI. `requested` holds the options that its price depends on.
 
     `settled_at` is when its usage was booked; until then it is looked at again at `next_check_at`.
+    `deleting_since` is when its deletion was ordered, while that is still to be done at AssemblyAI.
     `seq` is given by the store.
     """
 
@@ -51,6 +52,7 @@ class Transcript:
     attempts: int = 0
     tags: tuple[str, ...] = ()
     end_user: str | None = None
+    deleting_since: datetime | None = None
     seq: int | None = None
 
 

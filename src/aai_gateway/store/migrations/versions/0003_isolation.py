@@ -1,0 +1,167 @@
+"""Narrowed and rotated keys, limits, webhooks, ordered deletions and the audit log."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_JSON = sa.JSON(none_as_null=True)
+_MOMENT = sa.DateTime(timezone=True)
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Add to the tables that are there, then make the new ones."""
+    _keys_and_limits()
+    _transcripts()
+    _webhooks()
+    _audit()
+
+
+def _keys_and_limits() -> None:
+    for table in ("teams", "virtual_keys"):
+        for limit in ("requests_per_minute", "concurrent_jobs", "concurrent_uploads", "upload_bytes_per_day"):
+            op.add_column(table, sa.Column(limit, sa.BigInteger()))
+    for name in ("own_only", "read_only"):
+        op.add_column(
+            "virtual_keys", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+    op.add_column("virtual_keys", sa.Column("last_used_at", _MOMENT))
+    op.create_table(
+        "key_secrets",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
+        sa.Column("masked", sa.Text(), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("expires_at", _MOMENT),
+        sa.ForeignKeyConstraint(
+            ["key_hash"],
+            ["virtual_keys.hash"],
+            name="fk_key_secrets_key_hash_virtual_keys",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("hash", name="pk_key_secrets"),
+    )
+    op.create_index("ix_key_secrets_key_hash", "key_secrets", ["key_hash"])
+    op.execute(
+        "INSERT INTO key_secrets (hash, key_hash, masked, created_at) "
+        "SELECT hash, hash, masked, created_at FROM virtual_keys"
+    )
+    op.create_table(
+        "upload_days",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "day", name="pk_upload_days"),
+    )
+    op.create_table(
+        "upload_leases",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("team_id", sa.Text()),
+        sa.Column("key_hash", sa.Text()),
+        sa.Column("reserved_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_upload_leases"),
+    )
+    for column in ("team_id", "key_hash"):
+        op.create_index(f"ix_upload_leases_{column}", "upload_leases", [column])
+        op.create_index(f"ix_holds_service_{column}", "holds", ["service", column])
+
+
+def _transcripts() -> None:
+    op.add_column("transcripts", sa.Column("deleting_since", _MOMENT))
+    for columns in (
+        ["region", "key_hash", "created_at", "seq"],
+        ["region", "key_hash", "status", "created_at", "seq"],
+    ):
+        op.create_index(f"ix_transcripts_{'_'.join(columns)}", "transcripts", columns)
+    throttled = sa.text("throttled IS TRUE")
+    deleting = sa.text("deleting_since IS NOT NULL")
+    for name, columns, where in (
+        ("ix_transcripts_throttled", ["region", "owner", "created_at", "seq"], throttled),
+        ("ix_transcripts_deleting", ["region", "deleting_since"], deleting),
+    ):
+        op.create_index(name, "transcripts", columns, sqlite_where=where, postgresql_where=where)
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("team_id", sa.Text()),
+        sa.Column("key_hash", sa.Text()),
+        sa.Column("intent_id", sa.Text(), nullable=False),
+        sa.Column("transcript_id", sa.Text()),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("header_name", sa.Text()),
+        sa.Column("header_value", sa.Text()),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
+        sa.UniqueConstraint("intent_id", name="uq_webhooks_intent_id"),
+    )
+    op.create_index("ix_webhooks_region_transcript_id", "webhooks", ["region", "transcript_id"])
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", _SEQUENCE, nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("body", _JSON, nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("next_attempt_at", _MOMENT),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("delivered_at", _MOMENT),
+        sa.Column("gave_up_at", _MOMENT),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name="fk_webhook_deliveries_webhook_id_webhooks",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
+        sa.UniqueConstraint("webhook_id", "event", name="uq_webhook_deliveries_webhook_id_event"),
+    )
+    op.create_index("ix_webhook_deliveries_next_attempt_at", "webhook_deliveries", ["next_attempt_at"])
+    op.create_table(
+        "webhook_attempts",
+        sa.Column("id", _SEQUENCE, nullable=False),
+        sa.Column("delivery_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("error", sa.Text()),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"],
+            ["webhook_deliveries.id"],
+            name="fk_webhook_attempts_delivery_id_webhook_deliveries",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_attempts"),
+    )
+    op.create_index("ix_webhook_attempts_delivery_id", "webhook_attempts", ["delivery_id"])
+
+
+def _audit() -> None:
+    op.create_table(
+        "audit_log",
+        sa.Column("seq", _SEQUENCE, nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("team_id", sa.Text()),
+        sa.Column("source", sa.Text()),
+        sa.Column("details", _JSON, nullable=False),
+        sa.Column("previous_hash", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name="pk_audit_log"),
+        sa.UniqueConstraint("hash", name="uq_audit_log_hash"),
+    )
+    for column in ("at", "target", "team_id"):
+        op.create_index(f"ix_audit_log_{column}", "audit_log", [column])
