@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 
 from aai_gateway.core.operations import Operation, Target, resolve, speech_region
 from aai_gateway.core.regions import ALL_REGIONS, Region
-from aai_gateway.errors import MethodNotAllowed, UnknownOperation
+from aai_gateway.errors import MethodNotAllowed, NotFound, UnknownOperation
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "assemblyai" / "openapi.yml"
 CANONICAL = re.compile(r"/v2/[A-Za-z0-9_/-]+")
@@ -81,12 +81,6 @@ def test_every_operation_of_the_openapi_file_resolves():
         "/assemblyai/v2/transcript//sentences",
         "/assemblyai/v2/transcript/..",
         "/assemblyai/v2/transcript/../upload",
-        "/assemblyai/v2/transcript/{id}",
-        "/assemblyai/v2/transcript/a.b",
-        "/assemblyai/v2/transcript/a%2Fb",
-        "/assemblyai/v2/transcript/é",
-        "/assemblyai/v2/transcript/abc\n",
-        f"/assemblyai/v2/transcript/{'a' * 65}",
         "/assemblyai/v2/transcript/abc/SRT",
         "/assemblyai/v2/transcript/abc/srt/x",
         "/assemblyai/v2/transcript/abc/words",
@@ -105,6 +99,15 @@ def test_any_other_spelling_is_unknown(path):
         resolve("POST", path)
 
     assert 404 == refused.value.status
+
+
+@pytest.mark.parametrize("text", ["{id}", "a.b", "a%2Fb", "é", "abc\n", "\0", "...", "a" * 65])
+@pytest.mark.parametrize("rest", ["", "/sentences"])
+def test_what_can_be_no_id_is_a_transcript_that_does_not_exist(text, rest):
+    with pytest.raises(NotFound):
+        resolve("GET", f"/assemblyai/v2/transcript/{text}{rest}")
+    with pytest.raises(MethodNotAllowed):
+        resolve("POST", f"/assemblyai/v2/transcript/{text}{rest}")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_a_refusal_shows_little_of_what_was_sent():
 def test_an_upstream_path_holds_nothing_but_canonical_characters(method, path):
     try:
         target = resolve(method, path)
-    except (UnknownOperation, MethodNotAllowed):
+    except (UnknownOperation, MethodNotAllowed, NotFound):
         return
     assert CANONICAL.fullmatch(target.upstream_path)
     assert path.removesuffix("/").endswith(target.upstream_path)

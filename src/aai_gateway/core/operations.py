@@ -14,7 +14,7 @@ from enum import Enum
 
 from aai_gateway.core.regions import ALL_REGIONS, Region, region_of_segment
 from aai_gateway.core.spellings import decodings
-from aai_gateway.errors import MethodNotAllowed, UnknownOperation
+from aai_gateway.errors import MethodNotAllowed, NotFound, UnknownOperation
 
 _TRANSCRIPT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEGMENT_END = re.compile(r"[;?#]")
@@ -76,7 +76,8 @@ def resolve(method: str, path: str) -> Target:
     """The operation that a method and a path (percent-decoded once, without query) ask for.
 
     Only the documented spelling counts, below `/assemblyai` or `/eu.assemblyai`; one trailing slash is
-    tolerated. Raises UnknownOperation, or MethodNotAllowed with an `Allow` header.
+    tolerated. Raises UnknownOperation, MethodNotAllowed with an `Allow` header, or NotFound for what stands
+    in the place of a transcript id and can be none.
     """
     region, rest = _split(path)
     shape, transcript_id = _shape(rest)
@@ -94,6 +95,8 @@ def resolve(method: str, path: str) -> Target:
             f"AssemblyAI does not take {_shown(method)} on {_shown(path)}, only {allowed}.",
             headers={"Allow": allowed},
         )
+    if transcript_id is not None and not _TRANSCRIPT_ID.fullmatch(transcript_id):
+        raise NotFound
     upstream = f"/v2/{shape.replace('{id}', transcript_id or '')}"
     return Target(region, operation, transcript_id, upstream)
 
@@ -136,12 +139,10 @@ def _split(path: str) -> tuple[Region | None, str]:
 
 
 def _shape(rest: str) -> tuple[str, str | None]:
-    """A key of `_OPERATIONS` and the transcript id; there is no shape for what cannot be an id."""
+    """What may be a key of `_OPERATIONS`, and what stands in the place of a transcript id."""
     parts = rest.removesuffix("/").split("/")
-    if len(parts) < 2 or parts[0] != "transcript":
+    if len(parts) < 2 or parts[0] != "transcript" or parts[1] in ("", ".", ".."):
         return "/".join(parts), None
-    if not _TRANSCRIPT_ID.fullmatch(parts[1]):
-        return "", None
     return "/".join([parts[0], "{id}", *parts[2:]]), parts[1]
 
 
