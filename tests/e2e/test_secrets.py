@@ -1,0 +1,203 @@
+"""Whatever a whole run writes, no secret is in it: logs, answers, metrics, files, the process list."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from gateway_process import GatewayProcess, TeamAccess, gateway_process
+from waiting import until
+
+from aai_gateway.core.tenancy import hash_key
+from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator, sample_path
+
+MARK = "Zq7"
+"""In every secret of this run, so that even a cut-off piece of one is found."""
+
+
+def made_up(prefix: str = "") -> str:
+    return f"{prefix}{MARK}{secrets.token_hex(12)}{MARK}"
+
+
+@dataclass
+class Run:
+    """A gateway that is used in every way, the secrets it was told, and all that it said and wrote."""
+
+    emulator: Emulator
+    gateway: GatewayProcess
+    known: dict[str, str] = field(default_factory=dict)
+    said: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def ask(self, method: str, path: str, key: str | None, **arguments: object) -> httpx.Response:
+        """One request; its answer is kept for the search."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        headers |= dict(arguments.pop("headers", {}))  # type: ignore[call-overload]
+        answer = httpx.request(method, f"{self.gateway.url}{path}", headers=headers, timeout=60, **arguments)  # type: ignore[arg-type]
+        told = b"\n".join(b"%s: %s" % pair for pair in answer.headers.raw)
+        self.said.append((f"{method} {path} {answer.status_code}", told + b"\n" + answer.content))
+        return answer
+
+    def command(self, *words: str) -> str:
+        """A command line on the same store; what it says is kept, its output given."""
+        done = subprocess.run(
+            [sys.executable, "-c", "from aai_gateway.cli.main import main; main()", *words],
+            env=self.gateway.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.said.append((" ".join(words), (done.stdout + done.stderr).encode()))
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    config = EmulatorConfig(account_key=made_up(), eu_account_key=made_up(), job_seconds=0.05)
+    with running_emulator(config) as emulator:
+        # The wordiest log that LiteLLM can be told to write.
+        folder, wordy = tmp_path_factory.mktemp("secrets"), "--detailed_debug"
+        gateway = gateway_process(emulator, folder, wordy, ASSEMBLYAI_EU_API_KEY=str(config.eu_account_key))
+        gateway.environment["LITELLM_MASTER_KEY"] = gateway.master_key = made_up("sk-")
+        used = Run(emulator, gateway)
+        used.known = {
+            "the account's key": config.account_key,
+            "the account's key in the EU": str(config.eu_account_key),
+            "the master key": gateway.master_key,
+        }
+        gateway.start()
+        try:
+            use(used)
+            used.said.append(("the process list", command_lines(gateway)))
+            gateway.stop()
+            yield used
+        finally:
+            gateway.kill()
+
+
+def use(run: Run) -> None:
+    """Teams and keys, audio, chats, errors of all kinds, and what an operator reads."""
+    master = run.gateway.master_key
+    team = new_team(run, "research")
+    stranger = new_team(run, "newsroom")
+    for route, llm in (("/assemblyai", "assemblyai"), ("/eu.assemblyai", "eu.assemblyai")):
+        upload = run.ask("POST", f"{route}/v2/upload", team.key, content=sample_path("hello").read_bytes())
+        body = {"audio_url": upload.json()["upload_url"]}
+        made = run.ask("POST", f"{route}/v2/transcript", team.key, json=body).json()["id"]
+        path = f"{route}/v2/transcript/{made}"
+        until(lambda path=path: run.ask("GET", path, team.key).json()["status"] == "completed")
+        wrong = {f"a wrong key at {route}": made_up("sk-"), f"what is no key at {route}": made_up()}
+        run.known |= wrong
+        for key in (team.key, stranger.key, master, *wrong.values(), None):
+            for rest in ("", "/sentences", "/srt", "/word-search?words=a", "/redacted-audio", "/nothing"):
+                run.ask("GET", path + rest, key)
+            run.ask("GET", f"{route}/v2/transcript", key)
+            run.ask("POST", f"{route}/v2/transcript", key, content=b"{")
+            run.ask("GET", "/v1/models", key)
+            run.ask("GET", "/metrics", key)
+            run.ask("GET", "/key/list", key)
+            for more in (
+                {},
+                {"transcript_id": made},
+                {"transcript_id": made, "stream": True},
+                {"top_k": "x"},
+            ):
+                chat = {"model": f"{llm}/claude-haiku-4-5-20251001", "max_tokens": 5, **more}
+                chat["messages"] = [{"role": "user", "content": "{{ transcript }}"}]
+                run.ask("POST", "/v1/chat/completions", key, json=chat)
+        run.ask("DELETE", path, team.key)
+    troubles(run, team)
+    run.ask("GET", "/key/info", master, params={"key": hash_key(team.key)})
+    with run.gateway.admin() as admin:  # answers with the key that it was asked about, as LiteLLM does
+        admin.get("/key/info", params={"key": team.key}).raise_for_status()
+    run.ask("POST", "/key/update", master, json={"key": team.key, "max_budget": "much"})
+    run.ask("POST", "/key/block", master, json={"key": stranger.key})
+    run.ask("POST", "/key/delete", master, json={"keys": [hash_key(stranger.key)]})
+    for words in (
+        "keys list",
+        "keys list --json",
+        "teams list",
+        "usage",
+        "doctor",
+        "prices show",
+        "reconcile",
+    ):
+        run.command(*words.split())
+    run.ask("GET", "/metrics", master)
+
+
+def troubles(run: Run, team: TeamAccess) -> None:
+    """AssemblyAI fails in its ways."""
+    for url in (run.emulator.urls.us, run.emulator.urls.llm_us):
+        for fault in ({"status": 500}, {"status": 401}, {"status": 429, "retry_after": 1}, {"cut": True}):
+            body = {"method": "POST", "path": "/v*", **fault, "count": 2}
+            httpx.post(f"{url}/_emulator/faults", json=body).raise_for_status()
+            run.ask(
+                "POST", "/assemblyai/v2/transcript", team.key, json={"audio_url": "https://example.org/a"}
+            )
+            chat = {"model": "assemblyai/claude-haiku-4-5-20251001", "messages": []}
+            run.ask("POST", "/v1/chat/completions", team.key, json=chat)
+
+
+def new_team(run: Run, alias: str) -> TeamAccess:
+    with run.gateway.admin() as admin:
+        team = admin.post("/team/new", json={"team_alias": alias}).raise_for_status().json()
+        secret = made_up("sk-")
+        body = {"team_id": team["team_id"], "key": secret, "key_alias": f"{alias}-key"}
+        admin.post("/key/generate", json=body).raise_for_status()
+    run.known[f"{alias}'s key"] = secret
+    return TeamAccess(team["team_id"], alias, secret)
+
+
+def command_lines(gateway: GatewayProcess) -> bytes:
+    """The arguments of the gateway's processes, as `ps` shows them."""
+    group = [str(gateway.pid), *children(str(gateway.pid))]
+    return b"\n".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in group)
+
+
+def children(pid: str) -> list[str]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*found, *(grandchild for child in found for grandchild in children(child))]
+
+
+def written(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Everything that was said or written, and where."""
+    yield from run.said
+    yield "the log", run.gateway.log.read_bytes()
+    for path in sorted(run.gateway.data_dir.rglob("*")):
+        if path.is_file():
+            yield str(path.name), path.read_bytes()
+
+
+def spellings(secret: str) -> Iterator[bytes]:
+    """A secret as it may stand in a file: as it is, in a URL, in base64 at any offset."""
+    yield secret.encode()
+    yield quote(secret).encode()
+    for shift in range(3):
+        encoded = base64.b64encode(b"x" * shift + secret.encode())
+        yield encoded[4:-4]
+
+
+def test_no_secret_is_in_anything_that_a_run_wrote(run: Run):
+    assert 9 == len(run.known)
+    found = [
+        f"{what} in {where}"
+        for where, content in written(run)
+        for what, secret in run.known.items()
+        if any(spelling in content for spelling in spellings(secret))
+    ]
+    assert [] == found
+
+
+def test_the_search_finds_what_is_there(run: Run):
+    planted = b"".join(spellings("sk-a-secret-that-is-planted"))
+    assert all(spelling in planted for spelling in spellings("sk-a-secret-that-is-planted"))
+    assert any(b"research" in content for _, content in written(run))
+    assert any(name == "gateway.db" for name, _ in written(run))
