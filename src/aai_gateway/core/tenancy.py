@@ -95,6 +95,11 @@ class Caller:
         return self.key.hash if self.key is not None else None
 
     @property
+    def narrowed_to(self) -> str | None:
+        """The hash of the key whose things alone are this caller's, or None: they are its team's."""
+        return self.key.hash if self.key is not None and self.key.own_only else None
+
+    @property
     def regions(self) -> tuple[Region, ...]:
         """Regions that both the key and its team allow."""
         allowed = self.team.regions if self.team is not None else ALL_REGIONS
@@ -159,11 +164,23 @@ def require_budget(caller: Caller, now: datetime) -> None:
         require_left(f"Team {caller.team.alias}", caller.team.budget, now)
 
 
-def require_owner(caller: Caller, owner: str | None) -> None:
-    """Raise NotFound, as for an id that does not exist, unless the caller owns the thing or is the master."""
-    if caller.is_admin or (owner is not None and owner == caller.owner):
-        return
-    raise NotFound
+def owns(caller: Caller, owner: str | None, key_hash: str | None) -> bool:
+    """Whether a thing of `owner` that the key `key_hash` made is the caller's. Everything is the master's."""
+    if caller.is_admin:
+        return True
+    return owner is not None and owner == caller.owner and caller.narrowed_to in (None, key_hash)
+
+
+def require_owner(caller: Caller, owner: str | None, key_hash: str | None) -> None:
+    """Raise NotFound, as for an id that does not exist, unless the caller owns the thing."""
+    if not owns(caller, owner, key_hash):
+        raise NotFound
+
+
+def require_may_write(caller: Caller) -> None:
+    """Raise Forbidden for a read-only key: nothing that it asks may change anything or cost."""
+    if caller.key is not None and caller.key.read_only:
+        raise Forbidden("This key is read-only.")
 
 
 def is_upload_url(url: str) -> bool:

@@ -18,9 +18,9 @@ import orjson
 
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.operations import Operation, Target, resolve
+from aai_gateway.core.operations import READING, Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
-from aai_gateway.core.tenancy import Caller, require_budget, require_owner
+from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
 from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
@@ -138,6 +138,8 @@ class SpeechRoutes:
             log.warning("refused unknown operation %s %r", scope["method"], scope["path"])
             raise
         require_region(target.region, caller.regions)
+        if target.operation not in READING:
+            require_may_write(caller)
         await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
 
 
@@ -274,7 +276,7 @@ _HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
 async def _require_transcript(call: Call) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
     row = await call.gateway.identity.transcript(call.region, call.transcript_id)
-    require_owner(call.caller, row.owner if row is not None else None)
+    require_owner(call.caller, row.owner if row else None, row.key_hash if row else None)
     return row
 
 
