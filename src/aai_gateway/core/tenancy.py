@@ -70,6 +70,20 @@ class VirtualKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret by which a key may be presented, hashed. `expires_at` is the end of its rotation's grace."""
+
+    hash: str
+    masked: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it was rotated out and its grace is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: a virtual key with its team, or the master key."""
 
@@ -145,9 +159,16 @@ def presented_key(header: str | None) -> str | None:
     return key or None
 
 
-def require_usable(key: VirtualKey | None, team: Team | None, now: datetime) -> Caller:
-    """The caller that a stored key makes. Raises Unauthenticated, or Forbidden for a blocked team."""
+def require_usable(
+    key: VirtualKey | None, team: Team | None, now: datetime, secret: Secret | None = None
+) -> Caller:
+    """The caller that a stored key makes, when it was presented by `secret`.
+
+    Raises Unauthenticated, or Forbidden for a blocked team.
+    """
     if key is None or key.blocked or (key.expires_at is not None and key.expires_at <= now):
+        raise Unauthenticated
+    if secret is not None and secret.has_ended(now):
         raise Unauthenticated
     if key.team_id is not None and team is None:
         raise Unauthenticated

@@ -65,10 +65,14 @@ class Identity:
             raise Unauthenticated
         if self._is_master_key(key):
             return MASTER
-        return await self.caller_of_hash(hash_key(key))
+        presented = hash_key(key)
+        found = await self._cache.get(("secret", presented), lambda: self._read_secret(presented))
+        if found is None:
+            raise Unauthenticated
+        return require_usable(found.key, found.team, utc_now(), found.secret)
 
     async def caller_of_hash(self, key_hash: str) -> Caller:
-        """The caller whose key has this hash. Raises Unauthenticated or Forbidden."""
+        """The caller whose key has this id. Raises Unauthenticated or Forbidden."""
         found = await self._cache.get(("key", key_hash), lambda: self._read_key(key_hash))
         key, team = found if found is not None else (None, None)
         return require_usable(key, team, utc_now())
@@ -88,6 +92,10 @@ class Identity:
     async def _read_cost(self, region: Region, transcript_id: str) -> int | None:
         async with self._store.read() as connection:
             return await usage.micros_of(connection, "speech", region, transcript_id)
+
+    async def _read_secret(self, secret_hash: str) -> keys.Presented | None:
+        async with self._store.read() as connection:
+            return await keys.presented(connection, secret_hash)
 
     async def _read_key(self, key_hash: str) -> Any:
         async with self._store.read() as connection:
