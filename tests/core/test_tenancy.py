@@ -15,6 +15,7 @@ from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
+    Secret,
     Team,
     VirtualKey,
     hash_key,
@@ -98,6 +99,19 @@ def test_a_key_that_does_not_hold_is_answered_as_assemblyai_answers(key, team):
 
 def test_a_key_holds_until_it_expires():
     assert require_usable(replace(KEY, expires_at=NOW + timedelta(seconds=1)), TEAM, NOW).team is TEAM
+
+
+@pytest.mark.parametrize(("until", "holds"), [(None, True), (1, True), (0, False), (-1, False)])
+def test_a_secret_that_was_rotated_out_holds_until_its_grace_is_over(until, holds):
+    ends = None if until is None else NOW + timedelta(seconds=until)
+    secret = Secret("s1", "sk-...Ab3d", NOW, ends)
+
+    assert holds is not secret.has_ended(NOW)
+    if holds:
+        assert Caller(KEY, TEAM) == require_usable(KEY, TEAM, NOW, secret)
+    else:
+        with pytest.raises(Unauthenticated):
+            require_usable(KEY, TEAM, NOW, secret)
 
 
 def test_a_blocked_team_is_told_so():

@@ -32,6 +32,7 @@ from aai_gateway.gateway.chat_wire import Wire
 from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.data_plane import notes
+from aai_gateway.gateway.wire import client_host
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
 from aai_gateway.store import usage
 
@@ -53,7 +54,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         gateway = await self._ready()
         key = presented_key(request.headers.get("authorization")) or api_key
         try:
-            caller = await gateway.identity.caller_of_key(key)
+            caller = await gateway.identity.caller_of_key(key, client_host(request.scope))
             if caller.is_admin:
                 return litellm_host.admin_identity(key)
             if not litellm_host.is_model_request(request):

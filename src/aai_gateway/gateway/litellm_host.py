@@ -181,7 +181,11 @@ def openai_error(refusal: Refused) -> ProxyException:
         kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
-    return ProxyException(message=refusal.text, type=kind, param=None, code=status)
+    elif status == 429:
+        kind = "rate_limit_error"
+    return ProxyException(
+        message=refusal.text, type=kind, param=None, code=status, headers=dict(refusal.headers)
+    )
 
 
 def makes_chat(call_type: Any) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.guesses import Guesses, source_of
 from aai_gateway.core.tenancy import (
     Secret,
     Team,
@@ -35,7 +37,8 @@ from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, U
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway import metrics
-from aai_gateway.gateway.wire import parse_json_object
+from aai_gateway.gateway.wire import client_host, parse_json_object
+from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys, teams
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ log = logging.getLogger("aai_gateway")
 LARGEST_BODY = 1_000_000
 """Bytes; a thousand model names and generous metadata fit in a tenth."""
 
-_TYPES = {401: "auth_error", 403: "auth_error", 404: "not_found_error"}
+_TYPES = {401: "auth_error", 403: "auth_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 Data = Mapping[str, Any]
 Handle = Callable[["AsyncConnection", Data, datetime], Awaitable[Any]]
@@ -62,18 +65,22 @@ def is_management_path(method: str, path: str) -> bool:
 
 
 def management_app(
-    store_getter: Callable[[], Awaitable[Store]], authorize_admin: Callable[[str | None], bool]
+    store_getter: Callable[[], Awaitable[Store]],
+    authorize_admin: Callable[[str | None], bool],
+    guesses: Guesses | None = None,
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
-    `authorize_admin` says whether an `Authorization` header carries the master key. Errors have LiteLLM's
-    shape, `{"error": {"message", "type", "param", "code"}}`.
+    `authorize_admin` says whether an `Authorization` header carries the master key; `guesses` are those of
+    the whole process, and without them it counts its own. Errors have LiteLLM's shape,
+    `{"error": {"message", "type", "param", "code"}}`.
     """
+    counted = guesses or Guesses(get_settings().unknown_keys_per_minute)
 
     def route(path: str, method: str, handle: Handle) -> Route:
         async def endpoint(request: Request) -> JSONResponse:
             store = await store_getter()
-            await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+            await _require_admin(store, request, authorize_admin, counted)
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
             # LiteLLM lets the body's key win over the path's.
             data = {**request.path_params, **data}
@@ -89,7 +96,7 @@ def management_app(
 
     async def scrape(request: Request) -> Response:
         store = await store_getter()
-        await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+        await _require_admin(store, request, authorize_admin, counted)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
 
     return Starlette(
@@ -117,14 +124,19 @@ async def _connection(store: Store, method: str) -> AsyncIterator[AsyncConnectio
 
 
 async def _require_admin(
-    store: Store, authorization: str | None, authorize_admin: Callable[[str | None], bool]
+    store: Store, request: Request, authorize_admin: Callable[[str | None], bool], guesses: Guesses
 ) -> None:
-    if authorize_admin(authorization):
-        return
+    authorization = request.headers.get("authorization")
     if key := presented_key(authorization):
+        presented, source = hash_key(key), source_of(client_host(request.scope))
+        guesses.require_patience(source, presented, monotonic())
+        if authorize_admin(authorization):
+            guesses.accepted(source, presented, monotonic())
+            return
         async with store.read() as connection:
-            if await keys.presented(connection, hash_key(key)) is not None:
+            if await keys.presented(connection, presented) is not None:
                 raise Forbidden("Only the master key may manage keys and teams.")
+        guesses.unknown(source, presented, monotonic())
     raise Unauthenticated("Authentication Error, the master key is missing or wrong.")
 
 

@@ -35,6 +35,7 @@ from aai_gateway.gateway.wire import (
     Send,
     all_headers,
     body_chunks,
+    client_host,
     header,
     read_body,
     request_headers,
@@ -130,7 +131,7 @@ class SpeechRoutes:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
         caller = await gateway.identity.caller_of(
-            header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
+            header(scope, b"authorization") or header(scope, b"x-litellm-api-key"), client_host(scope)
         )
         try:
             target = resolve(scope["method"], route_path(scope))

@@ -44,6 +44,15 @@ _PRESENTED = (
     )
     .where(key_secrets.c.hash == sa.bindparam("hash"))
 )
+_at = sa.bindparam("at", type_=virtual_keys.c.last_used_at.type)
+_USED = (
+    sa.update(virtual_keys)
+    .where(
+        virtual_keys.c.hash == sa.bindparam("of_hash"),
+        virtual_keys.c.last_used_at.is_(None) | (virtual_keys.c.last_used_at < _at),
+    )
+    .values(last_used_at=_at)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +220,22 @@ async def rotate(
     except IntegrityError:
         raise StoreError("This secret is or was a key's; choose another.") from None
     return key
+
+
+async def note_used(connection: AsyncConnection, used: Mapping[str, datetime]) -> set[str]:
+    """Note when keys, by their hash, were last used; never earlier than is noted already.
+
+    It waits for nobody: those that another transaction holds are left out and returned. Needs `Store.write`.
+    """
+    those = virtual_keys.c.hash.in_(list(used))
+    query = sa.select(virtual_keys.c.hash).where(those).with_for_update(skip_locked=True)
+    free = set(await connection.scalars(query))
+    if free:
+        values = [{"of_hash": key_hash, "at": used[key_hash]} for key_hash in free]
+        await connection.execute(_USED, values)
+    if len(free) == len(used):
+        return set()
+    return set(await connection.scalars(sa.select(virtual_keys.c.hash).where(those))) - free
 
 
 async def delete(connection: AsyncConnection, key_hash: str) -> bool:
