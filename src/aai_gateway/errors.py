@@ -10,6 +10,7 @@
     │   ├── MethodNotAllowed          405  a known path, another method
     │   ├── InvalidRequest            400  a body that AssemblyAI would not take
     │   ├── BudgetExceeded            400  the key or its team has spent its budget
+    │   ├── TooManyUnknownKeys        429  keys that nobody has keep coming from this address
     │   └── UpstreamFailed            502, 503, 504  AssemblyAI unreachable, region without a key, too slow
     ├── StoreError                  the store cannot be opened, read or migrated
     ├── PriceError                  a price book that cannot be read
@@ -21,6 +22,8 @@ Library users catch `GatewayError`; the command line prints its text and exits w
 """
 
 from __future__ import annotations
+
+import math
 
 
 class GatewayError(Exception):
@@ -91,6 +94,17 @@ class BudgetExceeded(Refused):
     """The key or its team has spent its budget."""
 
     status = 400
+
+
+class TooManyUnknownKeys(Refused):
+    """Keys that nobody has keep coming from this address: it has to wait `seconds`."""
+
+    status = 429
+
+    def __init__(self, seconds: float) -> None:
+        wait = max(1, math.ceil(seconds))
+        text = f"Too many unknown keys came from this address. Try again in {wait} seconds."
+        super().__init__(text, headers={"Retry-After": str(wait)})
 
 
 class UpstreamFailed(Refused):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.tenancy import presented_key
 from aai_gateway.gateway import litellm_budget, litellm_host
 from aai_gateway.gateway.access_log import leave_out_polls
@@ -31,7 +32,9 @@ def _install() -> ChatHooks:
     if not litellm_host.proxy_is_loading():
         return ChatHooks(Runtime(get_settings()).ready)
     require_no_database()
-    runtime = Runtime(get_settings(), litellm_budget.configured_limits(get_settings()))
+    settings = get_settings()
+    guesses = Guesses(settings.unknown_keys_per_minute)
+    runtime = Runtime(settings, litellm_budget.configured_limits(settings), guesses)
     hooks = ChatHooks(runtime.ready)
     speech = SpeechRoutes(runtime.ready)
 
@@ -42,7 +45,7 @@ def _install() -> ChatHooks:
         return DataPlane(
             inner,
             speech=speech,
-            management=management_app(store, _is_master),
+            management=management_app(store, _is_master, guesses),
             is_management=is_management_path,
             root_paths=litellm_host.root_paths(),
         )

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
         description="Requests per second to AssemblyAI that a process makes at most to settle or reconcile.",
     )
 
+    unknown_keys_per_minute: int = Field(
+        20, gt=0, description="Unknown keys that one address may present in a minute before it has to wait."
+    )
+
     # The client side: transcribe, quotes, topics, ask
     url: HttpUrl = Field(
         _url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to."

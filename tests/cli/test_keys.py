@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -103,3 +103,65 @@ def test_a_key_needs_a_team(run):
 def test_wrong_values_are_refused(run, team, wrong):
     run("keys", "create", "--team", team, *wrong, status=2)
     assert [] == listed(run)
+
+
+def created(run, team, *options):
+    return json.loads(run("keys", "create", "--team", team, "--alias", "laptop", "--json", *options).stdout)
+
+
+def shown(run, name="laptop"):
+    return json.loads(run("keys", "show", name, "--json").stdout)
+
+
+def test_a_key_is_narrowed_when_it_is_made_and_later(run, team):
+    created(run, team, "--own-only", "--read-only")
+    assert "read its own" in run("keys", "list").stdout
+    assert (True, True) == (shown(run)["own_only"], shown(run)["read_only"])
+    changed = run("keys", "update", "laptop", "--no-own-only", "--json")
+    assert (False, True) == tuple(json.loads(changed.stdout)[name] for name in ("own_only", "read_only"))
+    assert "read and write its team's" in run("keys", "update", "laptop", "--no-read-only").stdout
+    assert "Nothing to change" in run("keys", "update", "laptop", status=1).stderr
+    assert "There is no such key" in run("keys", "update", "nobody", "--own-only", status=1).stderr
+
+
+def test_rotate_prints_another_secret_and_the_key_stays(run, team):
+    made = created(run, team)
+    result = run("keys", "rotate", "laptop")
+    secret = result.stdout.removesuffix("\n")
+    after = shown(run)
+    assert (made["hash"], f"sk-...{secret[-4:]}") == (after["hash"], after["masked"])
+    new, old = after["secrets"]
+    assert (after["masked"], None, "active") == (new["masked"], new["expires_at"], new["state"])
+    left = datetime.fromisoformat(old["expires_at"]) - utc_now()
+    assert (made["masked"], "active") == (old["masked"], old["state"])
+    assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
+    assert old["expires_at"][:16].replace("T", " ") in result.stderr
+    assert secret not in result.stderr + run("keys", "show", "laptop").stdout
+
+
+def test_without_grace_the_old_secret_works_no_more(run, team):
+    made = created(run, team)
+    turned = json.loads(run("keys", "rotate", "-", "--grace", "0", "--json", stdin=made["key"]).stdout)
+    assert [("active", turned["masked"]), ("expired", made["masked"])] == [
+        (secret["state"], secret["masked"]) for secret in shown(run)["secrets"]
+    ]
+    assert made["hash"] == turned["hash"] != hash_key(turned["key"])
+    assert "ended" in run("keys", "show", "laptop").stdout
+
+
+def test_what_cannot_be_rotated_is_said(run, team):
+    made = created(run, team)
+    run("keys", "rotate", "laptop", "--grace", "soon", status=2)
+    assert "There is no such key" in run("keys", "rotate", "nobody", status=1).stderr
+    run("keys", "revoke", "laptop")
+    assert "laptop is revoked" in run("keys", "rotate", "laptop", status=1).stderr
+    assert [made["masked"]] == [secret["masked"] for secret in shown(run)["secrets"]]
+
+
+def test_the_last_use_is_shown(run, on_store, team):
+    made = created(run, team)
+    moment = datetime(2026, 11, 21, 12, 30, tzinfo=timezone.utc)
+    assert shown(run)["last_used_at"] is None
+    on_store(lambda connection: keys.note_used(connection, {made["hash"]: moment}))
+    assert moment == datetime.fromisoformat(shown(run)["last_used_at"])
+    assert "2026-11-21 12:30" in run("keys", "list").stdout

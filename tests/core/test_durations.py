@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from aai_gateway.core.durations import after, before
+from aai_gateway.core.durations import after, before, grace_end
 from aai_gateway.errors import ConfigurationError
 
 
@@ -39,3 +39,18 @@ def test_before():
 def test_what_is_no_duration_is_refused(wrong):
     with pytest.raises(ConfigurationError, match="no duration"):
         after(utc(2026, 1, 1), wrong)
+
+
+MOMENT = utc(2026, 11, 21, 12)
+
+
+@pytest.mark.parametrize("nothing", ["0", "0s", "00m", "0h", "0d", "0w", "0mo"])
+def test_a_grace_may_be_none_at_all(nothing):
+    assert MOMENT == grace_end(MOMENT, nothing)
+
+
+def test_a_grace_is_a_span_like_any_other():
+    assert after(MOMENT, "24h") == grace_end(MOMENT, "24h")
+    for wrong in ("", "0x", "soon", "-1h", "24"):
+        with pytest.raises(ConfigurationError):
+            grace_end(MOMENT, wrong)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import compile_path
 
-from aai_gateway.core.operations import Operation, Target, resolve, speech_region
+from aai_gateway.core.operations import READING, Operation, Target, resolve, speech_region
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.errors import MethodNotAllowed, NotFound, UnknownOperation
 
@@ -33,6 +33,10 @@ TABLE = [
     ("GET", f"/v2/transcript/{ID}/word-search", Operation.WORD_SEARCH, ID),
     ("GET", f"/v2/transcript/{ID}/redacted-audio", Operation.REDACTED_AUDIO, ID),
 ]
+
+
+def test_what_only_reads_is_asked_by_get():
+    assert {operation for method, _, operation, _ in TABLE if method == "GET"} == READING
 
 
 def test_table_names_every_operation():

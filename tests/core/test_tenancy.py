@@ -15,14 +15,17 @@ from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
+    Secret,
     Team,
     VirtualKey,
     hash_key,
     is_upload_url,
     mask_key,
     new_virtual_key,
+    owns,
     presented_key,
     require_budget,
+    require_may_write,
     require_owner,
     require_usable,
 )
@@ -96,6 +99,19 @@ def test_a_key_that_does_not_hold_is_answered_as_assemblyai_answers(key, team):
 
 def test_a_key_holds_until_it_expires():
     assert require_usable(replace(KEY, expires_at=NOW + timedelta(seconds=1)), TEAM, NOW).team is TEAM
+
+
+@pytest.mark.parametrize(("until", "holds"), [(None, True), (1, True), (0, False), (-1, False)])
+def test_a_secret_that_was_rotated_out_holds_until_its_grace_is_over(until, holds):
+    ends = None if until is None else NOW + timedelta(seconds=until)
+    secret = Secret("s1", "sk-...Ab3d", NOW, ends)
+
+    assert holds is not secret.has_ended(NOW)
+    if holds:
+        assert Caller(KEY, TEAM) == require_usable(KEY, TEAM, NOW, secret)
+    else:
+        with pytest.raises(Unauthenticated):
+            require_usable(KEY, TEAM, NOW, secret)
 
 
 def test_a_blocked_team_is_told_so():
@@ -175,20 +191,46 @@ def test_owners_are_teams_then_keys_then_the_master():
 
 
 def test_a_team_owns_what_any_of_its_keys_made():
-    require_owner(Caller(replace(KEY, hash="h9"), TEAM), Caller(KEY, TEAM).owner)
-    require_owner(MASTER, "team:t1")
-    require_owner(MASTER, None)
+    require_owner(Caller(replace(KEY, hash="h9"), TEAM), Caller(KEY, TEAM).owner, KEY.hash)
+    require_owner(MASTER, "team:t1", "h1")
+    require_owner(MASTER, None, None)
 
 
 @pytest.mark.parametrize("owner", [None, "", "team:t2", "key:h1", "key:h2", "master", "team:T1"])
 def test_what_is_not_yours_does_not_exist(owner):
     with pytest.raises(NotFound) as refused:
-        require_owner(Caller(KEY, TEAM), owner)
+        require_owner(Caller(KEY, TEAM), owner, KEY.hash)
 
     assert (400, "Transcript lookup error, transcript id not found") == (
         refused.value.status,
         refused.value.text,
     )
+
+
+@pytest.mark.parametrize(
+    ("owner", "key_hash", "expected"),
+    [
+        ("team:t1", "h1", True),
+        ("team:t1", "h9", False),
+        ("team:t1", None, False),
+        ("team:t2", "h1", False),
+        ("key:h1", "h1", False),
+        (None, None, False),
+        (None, "h1", False),
+    ],
+)
+def test_a_narrowed_key_owns_what_it_made_for_the_team_that_it_is_in(owner, key_hash, expected):
+    narrowed = Caller(replace(KEY, own_only=True), TEAM)
+
+    assert expected is owns(narrowed, owner, key_hash)
+    assert ("h1", None, None) == (narrowed.narrowed_to, Caller(KEY, TEAM).narrowed_to, MASTER.narrowed_to)
+
+
+def test_a_read_only_key_may_write_nothing():
+    require_may_write(Caller(KEY, TEAM))
+    require_may_write(MASTER)
+    with pytest.raises(Forbidden, match=r"^This key is read-only\.$"):
+        require_may_write(Caller(replace(KEY, read_only=True), TEAM))
 
 
 # Upload URLs

@@ -10,11 +10,12 @@ from waiting import until
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import VirtualKey, hash_key
 from aai_gateway.emulator import Emulator
 from aai_gateway.errors import StoreError
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, transcripts
+from aai_gateway.store import Store, keys, transcripts
 from aai_gateway.store.transcripts import Transcript
 
 HELLO = "https://example.org/audio.wav"
@@ -49,6 +50,21 @@ async def test_a_store_that_is_away_at_the_start_only_delays_the_settling(emulat
     rows = await asyncio.to_thread(until, lambda: usage_rows(in_the_way / "gateway.db"))
     assert [made] == [row.source_id for row in rows]
     await runtime.close()
+
+
+async def test_a_runtime_that_is_stopped_writes_when_keys_were_used(emulator: Emulator, tmp_path: Path):
+    runtime = Runtime(Settings(us_url=emulator.urls.us, eu_url=emulator.urls.eu, data_dir=tmp_path))
+    runtime.start()
+    gateway = await runtime.ready()
+    async with gateway.store.write() as connection:
+        await keys.create(connection, VirtualKey(hash_key("sk-a-key"), "sk-...-key"))
+    await gateway.identity.caller_of("sk-a-key")
+    await runtime.stop()
+    store = await Store.open(f"sqlite:///{tmp_path / 'gateway.db'}")
+    async with store.read() as connection:
+        [key] = await keys.list_all(connection)
+    await store.close()
+    assert key.last_used_at is not None
 
 
 async def test_a_runtime_that_is_stopped_has_nothing_open(emulator: Emulator, tmp_path: Path):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import MASTER, Team, VirtualKey, hash_key, mask_key
-from aai_gateway.errors import Forbidden, Unauthenticated
+from aai_gateway.core.tenancy import MASTER, Secret, Team, VirtualKey, hash_key, mask_key
+from aai_gateway.errors import Forbidden, TooManyUnknownKeys, Unauthenticated
 from aai_gateway.gateway.identity import CommitCache, Identity
 from aai_gateway.store import Store, keys, teams, transcripts
 from aai_gateway.store.transcripts import Transcript
@@ -81,6 +82,51 @@ async def test_a_key_expires_though_nothing_is_committed(
     monkeypatch.setattr("aai_gateway.gateway.identity.utc_now", lambda: later)
     with pytest.raises(Unauthenticated):
         await identity.caller_of(KEY)
+
+
+async def test_a_rotated_key_works_by_both_secrets_until_the_grace_is_over(
+    identity: Identity, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
+):
+    await identity.caller_of(KEY)
+    over = utc_now() + timedelta(hours=1)
+    async with elsewhere.write() as connection:
+        new = Secret(hash_key("sk-new"), mask_key("sk-new"), utc_now())
+        await keys.rotate(connection, hash_key(KEY), new, over)
+    for presented in (KEY, "sk-new"):
+        caller = await identity.caller_of(presented)
+        assert (hash_key(KEY), "team:t") == (caller.key_hash, caller.owner)
+    monkeypatch.setattr("aai_gateway.gateway.identity.utc_now", lambda: over)
+    with pytest.raises(Unauthenticated):
+        await identity.caller_of(KEY)
+    assert hash_key(KEY) == (await identity.caller_of("sk-new")).key_hash
+    assert hash_key(KEY) == (await identity.caller_of_hash(hash_key(KEY))).key_hash
+    with pytest.raises(Unauthenticated):
+        await identity.caller_of_hash(hash_key("sk-new"))
+
+
+async def test_guesses_from_one_address_are_slowed_and_nobody_elses(store: Store):
+    identity = Identity(store, lambda key: key == "sk-master", Guesses(3))
+    office, home = "203.0.113.7", "2001:db8::7"
+    await identity.caller_of(KEY, office)
+    for number in range(3):
+        with pytest.raises(Unauthenticated):
+            await identity.caller_of(f"sk-{number}", office)
+    for guess in ("sk-another", "sk-master", "sk-0"):
+        with pytest.raises(TooManyUnknownKeys):
+            await identity.caller_of(guess, office)
+    assert "team:t" == (await identity.caller_of(KEY, office)).owner
+    assert await identity.caller_of("sk-master", home) is MASTER
+    with pytest.raises(Unauthenticated):
+        await identity.caller_of("sk-another", home)
+
+
+async def test_keys_that_are_known_but_hold_no_more_are_no_guesses(store: Store):
+    identity = Identity(store, lambda key: False, Guesses(1))
+    async with store.write() as connection:
+        await keys.update(connection, hash_key(KEY), blocked=True)
+    for _ in range(3):
+        with pytest.raises(Unauthenticated):
+            await identity.caller_of(KEY, "203.0.113.7")
 
 
 async def test_a_transcript_is_known_once_it_is_recorded(identity: Identity, elsewhere: Store):

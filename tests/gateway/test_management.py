@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import httpx
 import pytest
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import hash_key
 from aai_gateway.gateway.management import OPERATIONS, is_management_path, management_app
@@ -493,8 +494,116 @@ def test_which_requests_are_for_it():
     assert is_management_path("POST", "/key/generate")
     assert is_management_path("GET", "/key/generate")
     assert not is_management_path("OPTIONS", "/key/generate")
+    assert is_management_path("POST", "/key/regenerate")
+    assert is_management_path("POST", f"/key/{'0' * 64}/regenerate")
+    assert not is_management_path("OPTIONS", "/key/x/regenerate")
+    assert not is_management_path("POST", "/key/x/y")
     assert not is_management_path("GET", "/key/generate/")
     assert not is_management_path("GET", "/v1/models")
+
+
+async def test_own_only_and_read_only_are_set_changed_and_shown(admin, store):
+    made = await new_key(admin, own_only=True)
+    assert (True, False) == (made["own_only"], made["read_only"])
+    changed = await ok(admin.post("/key/update", json={"key": made["key"], "read_only": True}))
+    assert (True, True) == (changed["own_only"], changed["read_only"])
+    await ok(admin.post("/key/update", json={"key": made["key"], "own_only": False, "read_only": None}))
+    info = (await ok(admin.get("/key/info", params={"key": made["key"]})))["info"]
+    assert (False, False, None) == (info["own_only"], info["read_only"], info["last_active"])
+    async with store.write() as connection:
+        await keys.note_used(connection, {made["token"]: datetime(2026, 11, 21, 12, 30, tzinfo=timezone.utc)})
+    info = (await ok(admin.get("/key/info", params={"key": made["key"]})))["info"]
+    assert "2026-11-21T12:30:00Z" == info["last_active"]
+    await refused(admin.post("/key/generate", json={"own_only": "perhaps"}), 422, "own_only")
+
+
+@pytest.mark.parametrize("place", ["path", "path by id", "body", "body over path"])
+async def test_a_key_is_regenerated_and_stays_the_same_key(admin, place):
+    made = await new_key(admin, key_alias="laptop", max_budget=5, own_only=True)
+    path, body = {
+        "path": (f"/key/{made['key']}/regenerate", {}),
+        "path by id": (f"/key/{made['token']}/regenerate", {}),
+        "body": ("/key/regenerate", {"key": made["key"]}),
+        "body over path": ("/key/sk-unknown-but-well-formed/regenerate", {"key": made["key"]}),
+    }[place]
+    again = await ok(admin.post(path, json={**body, "grace_period": "24h"}))
+    assert made["key"] != again["key"]
+    assert f"sk-...{again['key'][-4:]}" == again["key_name"]
+    kept = ("token", "token_id", "key_alias", "max_budget", "own_only", "created_at")
+    assert [made[name] for name in kept] == [again[name] for name in kept]
+    assert 1 == (await ok(admin.get("/key/list")))["total_count"]
+    for named in (made["key"], made["token"], again["key"], hash_key(again["key"])):
+        assert "laptop" == (await ok(admin.get("/key/info", params={"key": named})))["info"]["key_alias"]
+
+
+async def test_without_a_grace_period_the_old_secret_ends_at_once(admin, store):
+    made = await new_key(admin)
+    once = await ok(admin.post("/key/regenerate", json={"key": made["key"]}))
+    twice = await ok(admin.post("/key/regenerate", json={"key": once["key"], "grace_period": "0h"}))
+    async with store.read() as connection:
+        secrets = await keys.secrets_of(connection, made["token"])
+    last, now = twice["key"], utc_now()
+    assert [hash_key(last)] == [secret.hash for secret in secrets if not secret.has_ended(now)]
+    await refused(admin.post("/key/block", json={"key": once["key"]}), 404, "key")
+    assert (await ok(admin.post("/key/block", json={"key": last})))["blocked"] is True
+    assert {"deleted_keys": [last]} == await ok(admin.post("/key/delete", json={"keys": [last]}))
+
+
+async def test_regenerating_takes_a_key_of_ones_own_and_changes_along(admin):
+    made = await new_key(admin, max_budget=5, metadata={"seat": 4})
+    body = {"new_key": "sk-chosen-by-the-admin", "max_budget": 7, "read_only": True}
+    again = await ok(admin.post(f"/key/{made['token']}/regenerate", json=body))
+    assert ("sk-chosen-by-the-admin", 7.0, True) == (again["key"], again["max_budget"], again["read_only"])
+    assert {"seat": 4} == again["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({}, 400, "key"),
+        ({"key": "sk-unknown-but-well-formed"}, 404, "key"),
+        ({"key": "nonsense"}, 400, "key"),
+        ({"key": MASTER}, 400, "key"),
+        ({"key": "KEY", "grace_period": "soon"}, 400, "grace_period"),
+        ({"key": "KEY", "grace_period": 5}, 422, "grace_period"),
+        ({"key": "KEY", "new_key": "sk-short"}, 400, "new_key"),
+        ({"key": "KEY", "new_key": MASTER}, 400, "new_key"),
+        ({"key": "KEY", "new_key": "KEY"}, 400, "new_key"),
+        ({"key": "KEY", "new_master_key": "sk-x"}, 400, "new_master_key"),
+        ({"key": "KEY", "team_id": "nobody"}, 404, "team_id"),
+    ],
+)
+async def test_a_key_that_cannot_be_regenerated_keeps_its_secret(admin, store, body, status, param):
+    made = await new_key(admin)
+    body = {name: made["key"] if value == "KEY" else value for name, value in body.items()}
+    message = await refused(admin.post("/key/regenerate", json=body), status, param)
+    assert made["key"] not in message
+    async with store.read() as connection:
+        assert [None] == [one.expires_at for one in await keys.secrets_of(connection, made["token"])]
+
+
+async def test_only_the_master_key_may_regenerate(admin):
+    made = await new_key(admin)
+    own = {"Authorization": f"Bearer {made['key']}"}
+    await refused(admin.post(f"/key/{made['token']}/regenerate", headers=own), 403)
+    await refused(admin.get(f"/key/{made['token']}/regenerate"), 405)
+
+
+async def test_guesses_of_the_master_key_are_slowed(store):
+    async def opened():
+        return store
+
+    async with client_of(management_app(opened, is_master, Guesses(3))) as client:
+        for number in range(3):
+            guess = {"Authorization": f"Bearer sk-{number}"}
+            await refused(client.get("/key/list", headers=guess), 401)
+        for path in ("/key/list", "/metrics"):
+            response = await client.get(path)
+            assert (429, "rate_limit_error") == (
+                response.status_code,
+                response.json()["error"]["type"],
+            )
+            assert 0 < int(response.headers["retry-after"]) <= 30
 
 
 async def test_litellm_s_own_types_read_the_answers(admin, monkeypatch):

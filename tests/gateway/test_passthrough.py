@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from opened_gateway import MASTER, opened_gateway, speech_client
+from opened_gateway import MASTER, another_key, opened_gateway, speech_client
 
 from aai_gateway.core.regions import Region
 from aai_gateway.emulator import Emulator, Fault
@@ -118,3 +118,49 @@ async def test_a_websocket_is_closed(gateway: Gateway):
 )
 def test_the_route_is_the_path_below_the_root(path: str, root: str, expected: str):
     assert expected == route_path({"path": path, "root_path": root})
+
+
+async def test_a_read_only_key_sees_its_teams_transcripts_and_changes_nothing(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator
+):
+    made = await completed(client)
+    reader = await another_key(gateway, "sk-reader", read_only=True)
+    async with speech_client(gateway, reader) as reading:
+        for path in (made, f"{made}/sentences", f"{made}/srt", f"{made}/word-search?words=a"):
+            assert 200 == (await reading.get(f"{SUBMIT}/{path}")).status_code
+        assert [made] == [row["id"] for row in (await reading.get(SUBMIT)).json()["transcripts"]]
+        asked = len(emulator.requests)
+        refused = [
+            await reading.post("/assemblyai/v2/upload", content=b"x"),
+            await reading.post(SUBMIT, json={"audio_url": HELLO}),
+            await reading.delete(f"{SUBMIT}/{made}"),
+            await reading.delete(f"{SUBMIT}/nobody-s"),
+        ]
+    told = (403, {"error": "This key is read-only."})
+    assert [told] * 4 == [(got.status_code, got.json()) for got in refused]
+    assert [] == emulator.requests[asked:]
+
+
+async def test_a_narrowed_key_is_a_stranger_to_its_own_team(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator
+):
+    theirs = await completed(client)
+    uploaded = (await client.post("/assemblyai/v2/upload", content=b"x")).json()["upload_url"]
+    async with speech_client(gateway, await another_key(gateway, "sk-narrow", own_only=True)) as narrow:
+        mine = await completed(narrow)
+        asked = len(emulator.requests)
+        for method, path in (("GET", theirs), ("GET", f"{theirs}/vtt"), ("DELETE", theirs)):
+            got = await narrow.request(method, f"{SUBMIT}/{path}")
+            nobodys = await narrow.request(method, f"{SUBMIT}/{path.replace(theirs, 'nobody-s')}")
+            assert (400, got.content) == (nobodys.status_code, nobodys.content)
+            assert (400, nobodys.content) == (got.status_code, got.content)
+        got = await narrow.post(SUBMIT, json={"audio_url": uploaded})
+        assert (403, {"error": "Cannot access uploaded file"}) == (got.status_code, got.json())
+        assert [] == emulator.requests[asked:]
+        assert [mine] == [row["id"] for row in (await narrow.get(SUBMIT)).json()["transcripts"]]
+        assert 400 == (await narrow.get(SUBMIT, params={"before_id": theirs})).status_code
+        own = (await narrow.post("/assemblyai/v2/upload", content=b"y")).json()["upload_url"]
+        assert 200 == (await narrow.post(SUBMIT, json={"audio_url": own})).status_code
+        assert 200 == (await narrow.delete(f"{SUBMIT}/{mine}")).status_code
+    both = (await client.get(SUBMIT)).json()["transcripts"]
+    assert {theirs, mine} < {row["id"] for row in both}

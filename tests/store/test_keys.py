@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from aai_gateway.core.budgets import Budget
 from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key
+from aai_gateway.core.tenancy import Secret, Team, VirtualKey, hash_key, mask_key, new_virtual_key
 from aai_gateway.errors import StoreError
-from aai_gateway.store import Store, keys, teams
+from aai_gateway.store import Store, holds, keys, teams
+from aai_gateway.store.holds import Hold
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 TEAM = Team("t1", "research", created_at=NOON)
@@ -144,3 +147,159 @@ async def test_a_deleted_key_is_gone(store: Store) -> None:
         assert await keys.delete(connection, "k1") is True
         assert await keys.delete(connection, "k1") is False
         assert await keys.with_team(connection, "k1") is None
+
+
+# Secrets
+
+DAY = timedelta(days=1)
+SECOND = Secret("s2", "sk-...Wxyz", NOON + DAY)
+
+
+async def rotated(store: Store, secret: Secret = SECOND, old_until: datetime = NOON + 2 * DAY) -> VirtualKey:
+    async with store.write() as connection:
+        return await keys.rotate(connection, "k1", secret, old_until)
+
+
+async def secrets_of(store: Store) -> list[Secret]:
+    async with store.read() as connection:
+        return await keys.secrets_of(connection, "k1")
+
+
+async def test_a_key_begins_with_one_secret(store: Store) -> None:
+    first = Secret("k1", KEY.masked, NOON)
+    async with store.read() as connection:
+        assert [first] == await keys.secrets_of(connection, "k1")
+        assert keys.Presented(KEY, TEAM, first) == await keys.presented(connection, "k1")
+        assert await keys.presented(connection, "k2") is None
+
+
+async def test_a_rotated_key_is_the_same_key_with_another_secret(store: Store) -> None:
+    assert replace(KEY, masked="sk-...Wxyz") == await rotated(store)
+    old, until = Secret("k1", KEY.masked, NOON, NOON + 2 * DAY), NOON + 2 * DAY
+    assert [SECOND, old] == await secrets_of(store)
+    async with store.read() as connection:
+        by_new, by_old = await keys.presented(connection, "s2"), await keys.presented(connection, "k1")
+        assert by_new is not None and by_old is not None
+        assert ("k1", SECOND, TEAM) == (by_new.key.hash, by_new.secret, by_new.team)
+        assert ("k1", old) == (by_old.key.hash, by_old.secret)
+        assert (False, True) == (old.has_ended(until - timedelta(seconds=1)), old.has_ended(until))
+
+
+async def test_a_rotation_lets_no_older_secret_live_longer_than_it_did(store: Store) -> None:
+    await rotated(store)
+    await rotated(store, Secret("s3", "sk-...3333", NOON + DAY), NOON + 9 * DAY)
+    await rotated(store, Secret("s4", "sk-...4444", NOON + DAY), NOON + 3 * DAY)
+
+    ends = {secret.hash: secret.expires_at for secret in await secrets_of(store)}
+    assert {"k1": NOON + 2 * DAY, "s2": NOON + 3 * DAY, "s3": NOON + 3 * DAY, "s4": None} == ends
+
+
+async def test_a_rotation_without_grace_ends_every_older_secret(store: Store) -> None:
+    await rotated(store)
+    await rotated(store, Secret("s3", "sk-...3333", NOON + DAY), NOON + DAY)
+
+    ends = {secret.hash: secret.expires_at for secret in await secrets_of(store)}
+    assert {"k1": NOON + DAY, "s2": NOON + DAY, "s3": None} == ends
+
+
+async def test_a_rotation_that_cannot_be_changes_nothing(store: Store) -> None:
+    await rotated(store)
+    for taken in ("k1", "s2"):
+        with pytest.raises(StoreError, match="This secret is or was a key's"):
+            await rotated(store, Secret(taken, "sk-...Ab3d", NOON), NOON)
+    with pytest.raises(StoreError, match="There is no such key"):
+        async with store.write() as connection:
+            await keys.rotate(connection, "k9", Secret("s9", "sk-...9999", NOON), NOON)
+    with pytest.raises(StoreError, match="There is already such a key"):
+        async with store.write() as connection:
+            await keys.create(connection, VirtualKey("s2", "sk-...Wxyz"))
+
+    assert [None, NOON + 2 * DAY] == [secret.expires_at for secret in await secrets_of(store)]
+
+
+async def test_of_two_rotations_at_once_one_secret_goes_on(store: Store, store_url: str) -> None:
+    other = await Store.open(store_url)
+    try:
+        both = (Secret("s3", "sk-...3333", NOON), Secret("s4", "sk-...4444", NOON))
+        await asyncio.gather(
+            *(rotated(at, secret, NOON + DAY) for at, secret in zip((store, other), both, strict=True))
+        )
+    finally:
+        await other.close()
+
+    alive = [secret.masked for secret in await secrets_of(store) if secret.expires_at is None]
+    async with store.read() as connection:
+        assert alive == [(await keys.by_hash(connection, "k1")).masked]
+
+
+@pytest.mark.parametrize("text", ["k1", "s2", "ci", "sk-...Ab3d", "Ab3d", "Wxyz"])
+async def test_a_rotated_key_goes_by_its_id_and_by_each_live_secret(store: Store, text: str) -> None:
+    await rotated(store, old_until=datetime(2999, 1, 1, tzinfo=timezone.utc))
+    async with store.read() as connection:
+        found = await keys.find(connection, text)
+        assert found is not None and "k1" == found.hash
+        if text in ("k1", "s2"):
+            assert found == await keys.named(connection, text, NOON)
+
+
+async def test_a_secret_that_has_ended_names_nothing_but_its_id_does(store: Store) -> None:
+    await rotated(store)
+    await rotated(store, Secret("s3", "sk-...3333", NOON), NOON + DAY)
+    async with store.read() as connection:
+        assert await keys.named(connection, "s2", NOON + DAY) is None
+        assert (await keys.named(connection, "k1", NOON + DAY)).hash == "k1"
+        assert (await keys.named(connection, "s2", NOON)).hash == "k1"
+
+
+async def test_a_deleted_key_takes_its_secrets_along(store: Store) -> None:
+    await rotated(store)
+    async with store.write() as connection:
+        await keys.delete(connection, "k1")
+        assert await keys.presented(connection, "s2") is None
+        await keys.create(connection, VirtualKey("s2", "sk-...Wxyz", created_at=NOON))
+
+
+# When a key was last used
+
+
+async def last_used(store: Store, key_hash: str = "k1") -> datetime | None:
+    async with store.read() as connection:
+        return (await keys.by_hash(connection, key_hash)).last_used_at
+
+
+async def note_used(store: Store, **used: datetime) -> set[str]:
+    async with store.write() as connection:
+        return await keys.note_used(connection, used)
+
+
+async def test_when_a_key_was_used_only_moves_on(store: Store) -> None:
+    async with store.write() as connection:
+        await keys.create(connection, VirtualKey("k2", "sk-...aaaa"))
+    assert set() == await note_used(store, k1=NOON, k2=NOON + DAY, gone=NOON)
+    assert set() == await note_used(store, k1=NOON - DAY, k2=NOON)
+
+    assert (NOON, NOON + DAY) == (await last_used(store), await last_used(store, "k2"))
+
+
+async def test_a_key_that_a_job_holds_is_left_for_later(store: Store, store_url: str) -> None:
+    if store_url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer: nobody holds a key while another writes")
+    async with store.write() as connection:
+        await keys.create(connection, VirtualKey("k2", "sk-...aaaa"))
+    hold: Any = Hold("h", "speech", Region.US, "team:t1", 1, NOON, team_id="t1", key_hash="k1")
+    async with store.write() as job:
+        await holds.place(job, hold)
+        assert {"k1"} == await note_used(store, k1=NOON, k2=NOON)
+
+    assert (None, NOON) == (await last_used(store), await last_used(store, "k2"))
+
+
+async def test_what_every_request_asks_is_found_by_an_index(tmp_path: Any) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
+    async with store.read() as connection:
+        query = str(keys._PRESENTED.compile(dialect=connection.dialect))
+        found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("x",))
+        plans = [row.detail for row in found]
+    await store.close()
+
+    assert [] == [plan for plan in plans if plan.startswith("SCAN")]

@@ -130,6 +130,42 @@ async def test_filters_narrow_the_page_and_what_lies_beyond_it(store: Store) -> 
     assert ("j1", False, False) == await page(store, status="error", created_on=date(2026, 11, 21))
 
 
+async def test_a_key_s_own_are_listed_apart(store: Store) -> None:
+    await fill(
+        store,
+        job(1, throttled=True),
+        job(2, key_hash="k2", throttled=True),
+        job(3, status="error"),
+        job(4, key_hash="k2", status="error"),
+        job(5, key_hash=None),
+        job(6, owner="team:t2"),
+    )
+
+    assert ("j3 j1", False, False) == await page(store, key_hash="k1")
+    assert ("j3", True, False) == await page(store, key_hash="k1", limit=1)
+    assert ("j1", False, True) == await page(store, key_hash="k1", before_id="j3")
+    assert ("j3", False, False) == await page(store, key_hash="k1", status="error")
+    assert ("j1", False, False) == await page(store, key_hash="k1", throttled_only=True)
+    for edge in ({"before_id": "j2"}, {"after_id": "j5"}, {"before_id": "j6"}):
+        with pytest.raises(NotFound):
+            await page(store, key_hash="k1", **edge)
+
+
+async def test_a_key_s_own_are_found_without_reading_its_team_s(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
+    await fill(store, *(job(number) for number in range(3)))
+    async with store.read() as connection:
+        plans = explained(connection)
+        for options in ({}, {"before_id": "j2"}, {"status": "queued"}, {"throttled_only": True}):
+            await transcripts.page(connection, OURS, Region.EU, key_hash="k1", **options)
+    await store.close()
+
+    listing = [plan for plan in plans if "transcripts" in plan and "id=?" not in plan]
+    assert listing
+    assert [] == [plan for plan in listing if "key_hash=?" not in plan and "throttled_of_key" not in plan]
+    assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
+
+
 async def test_listing_reads_an_index_and_sorts_nothing(tmp_path: Path) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
     await fill(store, *(job(number) for number in range(3)))

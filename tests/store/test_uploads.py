@@ -36,7 +36,7 @@ async def test_an_upload_is_known_by_its_exact_url_in_its_region(store: Store) -
 
 
 async def test_an_upload_has_the_length_that_its_bytes_told(store: Store) -> None:
-    plain = uploads.Upload(Region.EU, "team:t1", 3_000_000_000, None, None, MINE["created_at"])
+    plain = uploads.Upload(Region.EU, "team:t1", "k1", 3_000_000_000, None, None, MINE["created_at"])
     async with store.write() as connection:
         await uploads.record(connection, **MINE)
         await uploads.record(connection, **{**MINE, "url": f"{URL}8"}, duration_ms=7_300, channels=2)

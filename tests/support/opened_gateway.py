@@ -66,6 +66,14 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
         await store.close()
 
 
+async def another_key(gateway: Gateway, secret: str, **rights: Any) -> str:
+    """A further key of TEAM's, which is returned; `rights` are `own_only` and `read_only`."""
+    async with gateway.store.write() as connection:
+        key = VirtualKey(hash=hash_key(secret), masked=mask_key(secret), team_id=TEAM, **rights)
+        await keys.create(connection, key)
+    return secret
+
+
 def speech_client(gateway: Gateway, key: str = KEY) -> httpx.AsyncClient:
     """A client of the gateway's speech routes, without a server between."""
 

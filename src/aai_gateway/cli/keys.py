@@ -13,15 +13,29 @@ from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budg
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
 from aai_gateway.core.budgets import Budget, utc_now
-from aai_gateway.core.durations import after
+from aai_gateway.core.durations import after, grace_end
 from aai_gateway.core.regions import ALL_REGIONS, Region
-from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key
+from aai_gateway.core.tenancy import Secret, Team, VirtualKey, hash_key, mask_key, new_virtual_key
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from aai_gateway.store import Store
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Virtual keys: create, list, revoke.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Virtual keys: create, list, show, update, rotate, revoke.",
+)
+
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="Its alias, hash or last characters (`...Ab3d`), or `-` to read the key from stdin.",
+    ),
+]
 
 
 @app.command(
@@ -46,6 +60,12 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="30d|12h|1mo", help="How long the key works; for ever unless given.")
     ] = None,
+    own_only: Annotated[
+        bool, typer.Option("--own-only", help="Only what the key made itself is there for it.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="It may look, and change or cost nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it, this once: only its hash is kept."""
@@ -58,6 +78,8 @@ def create(
         models=tuple(model or ()),
         budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
         expires_at=None if expires is None else _expiry(now, expires),
+        own_only=own_only,
+        read_only=read_only,
     )
     made, owner = on_store(lambda store: _create(store, key, team))
     if as_json:
@@ -103,33 +125,134 @@ def list_keys(
         print_keys(found, owners, now)
 
 
-@app.command(epilog="Example: pass show newsroom-key | aai-gateway keys revoke -")
-def revoke(
-    key: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help="Its alias, hash or last characters (`...Ab3d`), or `-` to read the key from stdin.",
-        ),
-    ],
+@app.command(epilog="Example: aai-gateway keys show laptop")
+def show(key: Key, as_json: Json = False) -> None:
+    """Show one key, and until when each of its secrets works; never the secrets themselves."""
+    named = _searchable(key)
+
+    async def work(store: Store) -> tuple[VirtualKey, Team | None, list[Secret]]:
+        from aai_gateway.store import keys
+
+        async with store.read() as connection:
+            found = await _existing_key(connection, named)
+            return found, await _team_of(connection, found), await keys.secrets_of(connection, found.hash)
+
+    (found, owner, secrets), now = on_store(work), utc_now()
+    if as_json:
+        print_json({**key_json(found, owner, now), "secrets": [_secret_json(s, now) for s in secrets]})
+        return
+    print_keys([found], {} if owner is None else {owner.id: owner}, now)
+    typer.echo()
+    print_table(("Secret", "Made", "Works"), [_secret_row(secret, now) for secret in secrets])
+
+
+@app.command(epilog="Example: aai-gateway keys update laptop --read-only --no-own-only")
+def update(
+    key: Key,
+    own_only: Annotated[
+        bool | None,
+        typer.Option("--own-only/--no-own-only", help="Whether only what the key made is there for it."),
+    ] = None,
+    read_only: Annotated[
+        bool | None,
+        typer.Option("--read-only/--no-read-only", help="Whether it may only look."),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
+    """Change a key; what is not given stays. Holds from the next request on."""
+    named = _searchable(key)
+    given: dict[str, Any] = {"own_only": own_only, "read_only": read_only}
+    changes = {field: value for field, value in given.items() if value is not None}
+    if not changes:
+        raise ConfigurationError(
+            "Nothing to change was given; `aai-gateway keys update --help` shows what can be."
+        )
+
+    async def work(store: Store) -> tuple[VirtualKey, Team | None]:
+        from aai_gateway.store import keys
+
+        async with store.write() as connection:
+            found = await _existing_key(connection, named)
+            return await keys.update(connection, found.hash, **changes), await _team_of(connection, found)
+
+    (changed, owner), now = on_store(work), utc_now()
+    if as_json:
+        print_json(key_json(changed, owner, now))
+    else:
+        print_keys([changed], {} if owner is None else {owner.id: owner}, now)
+
+
+@app.command(epilog="Example: export AAI_GATEWAY_KEY=$(aai-gateway keys rotate laptop --grace 24h)")
+def rotate(
+    key: Key,
+    grace: Annotated[
+        str,
+        typer.Option(metavar="24h|7d|0", help="How long the secrets that it had go on working; 0: at once."),
+    ] = "24h",
+    as_json: Json = False,
+) -> None:
+    """Give a key a new secret and print it, this once; budget, usage and transcripts stay the key's."""
+    named, secret, now = _searchable(key), new_virtual_key(), utc_now()
+    old_until = _grace_end(now, grace)
+
+    async def work(store: Store) -> tuple[VirtualKey, Team | None]:
+        from aai_gateway.store import keys
+
+        async with store.write() as connection:
+            found = await _existing_key(connection, named)
+            if (state := _state(found, now)) != "active":
+                raise StoreError(
+                    f"Key {found.alias or found.masked} is {state}: a new secret would not work."
+                )
+            fresh = Secret(hash_key(secret), mask_key(secret), now)
+            return await keys.rotate(connection, found.hash, fresh, old_until), await _team_of(
+                connection, found
+            )
+
+    rotated, owner = on_store(work)
+    if as_json:
+        print_json({"key": secret, "old_secrets_until": old_until, **key_json(rotated, owner, now)})
+        return
+    typer.echo(secret)
+    until = f"works until {old_until:%Y-%m-%d %H:%M} UTC" if old_until > now else "works no more"
+    note(
+        f"A new secret for key {rotated.alias or rotated.masked}. It is shown only now; the old one {until}."
+    )
+
+
+@app.command(epilog="Example: pass show newsroom-key | aai-gateway keys revoke -")
+def revoke(key: Key) -> None:
     """Revoke a key: its next request is refused. What it spent stays on record."""
-    named = sys.stdin.readline().strip() if key == "-" else key
+    named = _searchable(key)
 
     async def work(store: Store) -> VirtualKey:
         from aai_gateway.store import keys
 
         async with store.write() as connection:
-            if (found := await keys.find(connection, _searchable(named))) is None:
-                raise StoreError("There is no such key; `aai-gateway keys list` shows those there are.")
+            found = await _existing_key(connection, named)
             return await keys.update(connection, found.hash, blocked=True)
 
     revoked = on_store(work)
     note(f"Key {revoked.alias or revoked.masked} is revoked.")
 
 
-def _searchable(named: str) -> str:
+async def _existing_key(connection: AsyncConnection, named: str) -> VirtualKey:
+    from aai_gateway.store import keys
+
+    if (found := await keys.find(connection, named)) is None:
+        raise StoreError("There is no such key; `aai-gateway keys list` shows those there are.")
+    return found
+
+
+async def _team_of(connection: AsyncConnection, key: VirtualKey) -> Team | None:
+    from aai_gateway.store import teams
+
+    return None if key.team_id is None else await teams.by_id(connection, key.team_id)
+
+
+def _searchable(key: str) -> str:
     """What `store.keys.find` takes: a whole key becomes its hash, a masked one its canonical form."""
+    named = sys.stdin.readline().strip() if key == "-" else key
     if not named:
         raise ConfigurationError("No key was given.")
     ending = named.removeprefix("sk-").lstrip(".…")
@@ -145,6 +268,13 @@ def _expiry(now: datetime, expires: str) -> datetime:
         raise typer.BadParameter(str(error), param_hint="--expires") from None
 
 
+def _grace_end(now: datetime, grace: str) -> datetime:
+    try:
+        return grace_end(now, grace)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--grace") from None
+
+
 def key_json(key: VirtualKey, team: Team | None, now: datetime) -> dict[str, Any]:
     """A key as `--json` prints it: everything but the key."""
     return {
@@ -155,9 +285,12 @@ def key_json(key: VirtualKey, team: Team | None, now: datetime) -> dict[str, Any
         "team_id": key.team_id,
         "regions": None if key.regions is None else [region.value for region in key.regions],
         "models": list(key.models),
+        "own_only": key.own_only,
+        "read_only": key.read_only,
         "budget": budget_json(key.budget, now),
         "state": _state(key, now),
         "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
         "created_at": key.created_at,
         "metadata": dict(key.metadata),
     }
@@ -168,7 +301,18 @@ def print_keys(keys: Sequence[VirtualKey], teams: Mapping[str, Team], now: datet
     if not keys:
         note("There are no keys yet. Make one: aai-gateway keys create --team NAME")
         return
-    headers = ("Key", "Alias", "Team", "Regions", "Chat models", "Spent", "State", "Expires")
+    headers = (
+        "Key",
+        "Alias",
+        "Team",
+        "Regions",
+        "Chat models",
+        "May",
+        "Spent",
+        "State",
+        "Expires",
+        "Last used",
+    )
     print_table(headers, [_row(key, teams.get(key.team_id or ""), now) for key in keys])
 
 
@@ -179,10 +323,34 @@ def _row(key: VirtualKey, team: Team | None, now: datetime) -> tuple[str, ...]:
         team.alias if team is not None else "",
         "team's" if key.regions is None else " ".join(region.value for region in key.regions),
         " ".join(key.models) or "team's",
+        _rights(key),
         budget_text(key.budget, now),
         _state(key, now),
         f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
+        f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",
     )
+
+
+def _rights(key: VirtualKey) -> str:
+    may = "read" if key.read_only else "read and write"
+    return f"{may} its own" if key.own_only else f"{may} its team's"
+
+
+def _secret_json(secret: Secret, now: datetime) -> dict[str, Any]:
+    return {
+        "masked": secret.masked,
+        "created_at": secret.created_at,
+        "expires_at": secret.expires_at,
+        "state": "expired" if secret.has_ended(now) else "active",
+    }
+
+
+def _secret_row(secret: Secret, now: datetime) -> tuple[str, ...]:
+    if secret.expires_at is None:
+        works = "as long as the key"
+    else:
+        works = f"{'until' if not secret.has_ended(now) else 'ended'} {secret.expires_at:%Y-%m-%d %H:%M}"
+    return secret.masked, f"{secret.created_at:%Y-%m-%d %H:%M}", works
 
 
 def _state(key: VirtualKey, now: datetime) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import calendar
+import re
 from datetime import datetime, timedelta
 
 from aai_gateway.core.budgets import parse_duration
 
+_NOTHING = re.compile(r"0+(?:[smhdw]|mo)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def after(moment: datetime, duration: str) -> datetime:
     """`duration` later: `1mo` after the 31st is the next month's last day. Raises ConfigurationError."""
     return _shift(moment, duration, 1)
+
+
+def grace_end(moment: datetime, duration: str) -> datetime:
+    """When a grace of `duration` is over; one of 0 at once. Raises ConfigurationError."""
+    return moment if _NOTHING.fullmatch(duration) else after(moment, duration)
 
 
 def before(moment: datetime, duration: str) -> datetime:

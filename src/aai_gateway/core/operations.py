@@ -48,6 +48,12 @@ class Operation(str, Enum):
     """Transcripts: "Get redacted audio"."""
 
 
+READING = frozenset(
+    {Operation.LIST, Operation.GET, Operation.SENTENCES, Operation.PARAGRAPHS, Operation.SRT, Operation.VTT}
+    | {Operation.WORD_SEARCH, Operation.REDACTED_AUDIO}
+)
+"""The operations that change and cost nothing; any other is refused to a read-only key."""
+
 # Path below /v2, with {id} for a transcript id, then the operation of each method.
 _OPERATIONS: dict[str, dict[str, Operation]] = {
     "upload": {"POST": Operation.UPLOAD},

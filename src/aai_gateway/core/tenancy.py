@@ -70,6 +70,20 @@ class VirtualKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret by which a key may be presented, hashed. `expires_at` is the end of its rotation's grace."""
+
+    hash: str
+    masked: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it was rotated out and its grace is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: a virtual key with its team, or the master key."""
 
@@ -93,6 +107,11 @@ class Caller:
     def key_hash(self) -> str | None:
         """The hash of the virtual key, or None for the master key."""
         return self.key.hash if self.key is not None else None
+
+    @property
+    def narrowed_to(self) -> str | None:
+        """The hash of the key whose things alone are this caller's, or None: they are its team's."""
+        return self.key.hash if self.key is not None and self.key.own_only else None
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -140,9 +159,16 @@ def presented_key(header: str | None) -> str | None:
     return key or None
 
 
-def require_usable(key: VirtualKey | None, team: Team | None, now: datetime) -> Caller:
-    """The caller that a stored key makes. Raises Unauthenticated, or Forbidden for a blocked team."""
+def require_usable(
+    key: VirtualKey | None, team: Team | None, now: datetime, secret: Secret | None = None
+) -> Caller:
+    """The caller that a stored key makes, when it was presented by `secret`.
+
+    Raises Unauthenticated, or Forbidden for a blocked team.
+    """
     if key is None or key.blocked or (key.expires_at is not None and key.expires_at <= now):
+        raise Unauthenticated
+    if secret is not None and secret.has_ended(now):
         raise Unauthenticated
     if key.team_id is not None and team is None:
         raise Unauthenticated
@@ -159,11 +185,23 @@ def require_budget(caller: Caller, now: datetime) -> None:
         require_left(f"Team {caller.team.alias}", caller.team.budget, now)
 
 
-def require_owner(caller: Caller, owner: str | None) -> None:
-    """Raise NotFound, as for an id that does not exist, unless the caller owns the thing or is the master."""
-    if caller.is_admin or (owner is not None and owner == caller.owner):
-        return
-    raise NotFound
+def owns(caller: Caller, owner: str | None, key_hash: str | None) -> bool:
+    """Whether a thing of `owner` that the key `key_hash` made is the caller's. Everything is the master's."""
+    if caller.is_admin:
+        return True
+    return owner is not None and owner == caller.owner and caller.narrowed_to in (None, key_hash)
+
+
+def require_owner(caller: Caller, owner: str | None, key_hash: str | None) -> None:
+    """Raise NotFound, as for an id that does not exist, unless the caller owns the thing."""
+    if not owns(caller, owner, key_hash):
+        raise NotFound
+
+
+def require_may_write(caller: Caller) -> None:
+    """Raise Forbidden for a read-only key: nothing that it asks may change anything or cost."""
+    if caller.key is not None and caller.key.read_only:
+        raise Forbidden("This key is read-only.")
 
 
 def is_upload_url(url: str) -> bool:

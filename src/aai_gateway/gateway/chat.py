@@ -16,7 +16,15 @@ from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
-from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
+from aai_gateway.core.tenancy import (
+    MASTER,
+    Caller,
+    hash_key,
+    presented_key,
+    require_budget,
+    require_may_write,
+    require_owner,
+)
 from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
@@ -24,6 +32,7 @@ from aai_gateway.gateway.chat_wire import Wire
 from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.data_plane import notes
+from aai_gateway.gateway.wire import client_host
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
 from aai_gateway.store import usage
 
@@ -45,11 +54,13 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         gateway = await self._ready()
         key = presented_key(request.headers.get("authorization")) or api_key
         try:
-            caller = await gateway.identity.caller_of_key(key)
+            caller = await gateway.identity.caller_of_key(key, client_host(request.scope))
             if caller.is_admin:
                 return litellm_host.admin_identity(key)
             if not litellm_host.is_model_request(request):
                 raise Forbidden("Only the master key may use this route.")
+            if not litellm_host.is_listing(request):
+                require_may_write(caller)
         except Refused as refusal:
             raise litellm_host.openai_error(refusal) from None
         return litellm_host.identity(caller)
@@ -163,13 +174,14 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         chat_request.check_form(kwargs)
         metadata = chat_request.trusted_metadata(kwargs)
         caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
+        require_may_write(caller)
         named = region_of_model(str(metadata.get("model_group")))
         region = named[0] if named else self._configured_region(gateway, kwargs)
         model = _bare(kwargs)
         _require_models(caller, f"{region.model_prefix}{model}", kwargs)
         for transcript_id in chat_request.transcript_ids(kwargs):
             row = await gateway.identity.transcript(region, transcript_id)
-            require_owner(caller, row.owner if row is not None else None)
+            require_owner(caller, row.owner if row else None, row.key_hash if row else None)
         return ChatCall(
             id=str(uuid.uuid4()),
             caller=caller,

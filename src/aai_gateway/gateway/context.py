@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aai_gateway import litellm_models
 from aai_gateway.core.budgets import Budget, utc_now
+from aai_gateway.core.guesses import Guesses
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.chat_wire import ChatUpstream
@@ -43,8 +44,14 @@ class Gateway:
 class Runtime:
     """Opens the gateway on first use in this process's event loop and closes it when the loop ends."""
 
-    def __init__(self, settings: Settings, limits: Budget | None = None) -> None:
-        """`limits` are the gateway's own budget as configured; without them the stored ones stay."""
+    def __init__(
+        self, settings: Settings, limits: Budget | None = None, guesses: Guesses | None = None
+    ) -> None:
+        """`limits` are the gateway's own budget as configured; without them the stored ones stay.
+
+        `guesses` are the process's; without them the gateway's identity counts its own.
+        """
+        self._guesses = guesses or Guesses(settings.unknown_keys_per_minute)
         self._settings = settings
         self._limits = limits
         self._lock = asyncio.Lock()
@@ -75,7 +82,7 @@ class Runtime:
         return Gateway(
             settings=self._settings,
             store=store,
-            identity=Identity(store, litellm_host.is_master_key),
+            identity=Identity(store, litellm_host.is_master_key, self._guesses),
             upstream=upstream,
             prices=prices,
             ledger=Ledger(self._settings, store, upstream, prices),
@@ -94,9 +101,10 @@ class Runtime:
         try:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
+            webhooks = Webhooks(gateway.settings, gateway.store)
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
-            both = (settler.run(), Webhooks(gateway.settings, gateway.store).run())
-            await asyncio.gather(*both, return_exceptions=True)
+            all_of_them = (settler.run(), webhooks.run(), gateway.identity.last_used.run())
+            await asyncio.gather(*all_of_them, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())
@@ -123,4 +131,5 @@ class Runtime:
             await gateway.submissions.drain()
             await gateway.chat.close()
             await gateway.upstream.close()
+            await gateway.identity.last_used.flush()
             await gateway.store.close()

@@ -8,12 +8,16 @@ revoked key is refused at its next request and a poll costs no query. Where the 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from time import monotonic
 from typing import Any, TypeVar
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.guesses import Guesses, source_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_usable
 from aai_gateway.errors import Unauthenticated
+from aai_gateway.gateway.last_used import LastUsed
+from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
 
@@ -48,27 +52,51 @@ class CommitCache:
 
 
 class Identity:
-    """Turns what a client presents into a Caller, and says who owns a transcript."""
+    """Turns what a client presents into a Caller, and says who owns a transcript.
 
-    def __init__(self, store: Store, is_master_key: Callable[[str], bool]) -> None:
+    `guesses` are those of the whole process; without them it counts its own.
+    """
+
+    def __init__(
+        self, store: Store, is_master_key: Callable[[str], bool], guesses: Guesses | None = None
+    ) -> None:
         self._store = store
         self._is_master_key = is_master_key
         self._cache = CommitCache(store)
+        self._guesses = guesses or Guesses(get_settings().unknown_keys_per_minute)
+        self.last_used = LastUsed(store)
 
-    async def caller_of(self, authorization: str | None) -> Caller:
-        """The caller behind an `Authorization` header. Raises Unauthenticated or Forbidden."""
-        return await self.caller_of_key(presented_key(authorization))
+    async def caller_of(self, authorization: str | None, host: str | None = None) -> Caller:
+        """The caller behind an `Authorization` header that comes from `host`.
 
-    async def caller_of_key(self, key: str | None) -> Caller:
-        """The caller that presents `key`. Raises Unauthenticated or Forbidden."""
+        Raises Unauthenticated, Forbidden or TooManyUnknownKeys.
+        """
+        return await self.caller_of_key(presented_key(authorization), host)
+
+    async def caller_of_key(self, key: str | None, host: str | None = None) -> Caller:
+        """The caller that presents `key` from `host`.
+
+        Raises Unauthenticated, Forbidden or TooManyUnknownKeys.
+        """
         if not key:
             raise Unauthenticated
+        presented, source = hash_key(key), source_of(host)
+        self._guesses.require_patience(source, presented, monotonic())
         if self._is_master_key(key):
+            self._guesses.accepted(source, presented, monotonic())
             return MASTER
-        return await self.caller_of_hash(hash_key(key))
+        found = await self._cache.get(("secret", presented), lambda: self._read_secret(presented))
+        if found is None:
+            self._guesses.unknown(source, presented, monotonic())
+            raise Unauthenticated
+        now = utc_now()
+        caller = require_usable(found.key, found.team, now, found.secret)
+        self._guesses.accepted(source, presented, monotonic())
+        self.last_used.note(found.key, now)
+        return caller
 
     async def caller_of_hash(self, key_hash: str) -> Caller:
-        """The caller whose key has this hash. Raises Unauthenticated or Forbidden."""
+        """The caller whose key has this id. Raises Unauthenticated or Forbidden."""
         found = await self._cache.get(("key", key_hash), lambda: self._read_key(key_hash))
         key, team = found if found is not None else (None, None)
         return require_usable(key, team, utc_now())
@@ -88,6 +116,10 @@ class Identity:
     async def _read_cost(self, region: Region, transcript_id: str) -> int | None:
         async with self._store.read() as connection:
             return await usage.micros_of(connection, "speech", region, transcript_id)
+
+    async def _read_secret(self, secret_hash: str) -> keys.Presented | None:
+        async with self._store.read() as connection:
+            return await keys.presented(connection, secret_hash)
 
     async def _read_key(self, key_hash: str) -> Any:
         async with self._store.read() as connection:

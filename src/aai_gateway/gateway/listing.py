@@ -28,9 +28,8 @@ async def list_page(store: Store, caller: Caller, region: Region, query: str, pr
     asked = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=False).items()}
     filters = _filters(asked)
     async with store.read() as connection:
-        page = await transcripts.page(
-            connection, None if caller.is_admin else caller.owner, region, **filters
-        )
+        owner = None if caller.is_admin else caller.owner
+        page = await transcripts.page(connection, owner, region, key_hash=caller.narrowed_to, **filters)
     base = f"{prefix}/v2/transcript"
     kept = {k: v for k, v in asked.items() if k not in ("before_id", "after_id")}
     kept["limit"] = str(filters["limit"])

@@ -63,6 +63,9 @@ _MODEL_ROUTES = re.compile(
 """What a virtual key may call: a model, or the list of models. LiteLLM's other routes share files, batches,
 stored answers, tools or whole provider accounts between all keys, so they are the master key's."""
 
+_LISTINGS = re.compile(r"(?:/v1)?/(?:models(?:/.+)?|model/info)|/model_group/info")
+"""Of those, what a GET only looks at."""
+
 _AROUND_CHAT = ("anthropic_messages", "aresponses", "agenerate_content", "agenerate_content_stream")
 """Types of calls that LiteLLM turns into a chat completion."""
 
@@ -141,6 +144,13 @@ def is_model_request(request: Any) -> bool:
     return _MODEL_ROUTES.fullmatch(get_request_route(request)) is not None
 
 
+def is_listing(request: Any) -> bool:
+    """Whether a request only looks at the models that there are."""
+    from litellm.proxy.auth.auth_utils import get_request_route
+
+    return request.method == "GET" and _LISTINGS.fullmatch(get_request_route(request)) is not None
+
+
 def admin_identity(key: str) -> UserAPIKeyAuth:
     """The master key's holder, as LiteLLM knows callers."""
     return UserAPIKeyAuth(api_key=hash_key(key), user_role=LitellmUserRoles.PROXY_ADMIN)
@@ -171,7 +181,11 @@ def openai_error(refusal: Refused) -> ProxyException:
         kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
-    return ProxyException(message=refusal.text, type=kind, param=None, code=status)
+    elif status == 429:
+        kind = "rate_limit_error"
+    return ProxyException(
+        message=refusal.text, type=kind, param=None, code=status, headers=dict(refusal.headers)
+    )
 
 
 def makes_chat(call_type: Any) -> bool:

@@ -7,11 +7,13 @@ request is one transaction: it happens whole or not at all. `/metrics` stands be
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -21,12 +23,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import Budget, utc_now
-from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key, presented_key
+from aai_gateway.core.guesses import Guesses, source_of
+from aai_gateway.core.tenancy import (
+    Secret,
+    Team,
+    VirtualKey,
+    hash_key,
+    mask_key,
+    new_virtual_key,
+    presented_key,
+)
 from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, Unauthenticated
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway import metrics
-from aai_gateway.gateway.wire import parse_json_object
+from aai_gateway.gateway.wire import client_host, parse_json_object
+from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys, teams
 
 if TYPE_CHECKING:
@@ -40,7 +52,7 @@ log = logging.getLogger("aai_gateway")
 LARGEST_BODY = 1_000_000
 """Bytes; a thousand model names and generous metadata fit in a tenth."""
 
-_TYPES = {401: "auth_error", 403: "auth_error", 404: "not_found_error"}
+_TYPES = {401: "auth_error", 403: "auth_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 Data = Mapping[str, Any]
 Handle = Callable[["AsyncConnection", Data, datetime], Awaitable[Any]]
@@ -48,25 +60,33 @@ Handle = Callable[["AsyncConnection", Data, datetime], Awaitable[Any]]
 
 def is_management_path(method: str, path: str) -> bool:
     """Whether a request is for `management_app`. Preflights stay LiteLLM's: it knows the origins."""
-    return (path in OPERATIONS or path == metrics.PATH) and method != "OPTIONS"
+    ours = path in OPERATIONS or path == metrics.PATH or _REGENERATE.fullmatch(path)
+    return bool(ours) and method != "OPTIONS"
 
 
 def management_app(
-    store_getter: Callable[[], Awaitable[Store]], authorize_admin: Callable[[str | None], bool]
+    store_getter: Callable[[], Awaitable[Store]],
+    authorize_admin: Callable[[str | None], bool],
+    guesses: Guesses | None = None,
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
-    `authorize_admin` says whether an `Authorization` header carries the master key. Errors have LiteLLM's
-    shape, `{"error": {"message", "type", "param", "code"}}`.
+    `authorize_admin` says whether an `Authorization` header carries the master key; `guesses` are those of
+    the whole process, and without them it counts its own. Errors have LiteLLM's shape,
+    `{"error": {"message", "type", "param", "code"}}`.
     """
+    counted = guesses or Guesses(get_settings().unknown_keys_per_minute)
 
     def route(path: str, method: str, handle: Handle) -> Route:
         async def endpoint(request: Request) -> JSONResponse:
             store = await store_getter()
-            await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+            await _require_admin(store, request, authorize_admin, counted)
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
-            if "key" in data and authorize_admin(str(data["key"])):
-                raise shapes.BadField("key", "That is the master key, not a virtual key.")
+            # LiteLLM lets the body's key win over the path's.
+            data = {**request.path_params, **data}
+            for name in data.keys() & {"key", "new_key"}:
+                if authorize_admin(str(data[name])):
+                    raise shapes.BadField(name, "That is the master key, not a virtual key.")
             async with _connection(store, method) as connection:
                 return JSONResponse(await handle(connection, data, utc_now()))
 
@@ -76,13 +96,14 @@ def management_app(
 
     async def scrape(request: Request) -> Response:
         store = await store_getter()
-        await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+        await _require_admin(store, request, authorize_admin, counted)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
 
     return Starlette(
         routes=[
             Route(metrics.PATH, scrape, methods=["GET"]),
             *(route(path, *operation) for path, operation in OPERATIONS.items()),
+            route("/key/{key:path}/regenerate", "POST", _regenerate_key),
         ],
         exception_handlers={
             Refused: _on_refused,
@@ -103,14 +124,19 @@ async def _connection(store: Store, method: str) -> AsyncIterator[AsyncConnectio
 
 
 async def _require_admin(
-    store: Store, authorization: str | None, authorize_admin: Callable[[str | None], bool]
+    store: Store, request: Request, authorize_admin: Callable[[str | None], bool], guesses: Guesses
 ) -> None:
-    if authorize_admin(authorization):
-        return
+    authorization = request.headers.get("authorization")
     if key := presented_key(authorization):
+        presented, source = hash_key(key), source_of(client_host(request.scope))
+        guesses.require_patience(source, presented, monotonic())
+        if authorize_admin(authorization):
+            guesses.accepted(source, presented, monotonic())
+            return
         async with store.read() as connection:
-            if await keys.by_hash(connection, hash_key(key)) is not None:
+            if await keys.presented(connection, presented) is not None:
                 raise Forbidden("Only the master key may manage keys and teams.")
+        guesses.unknown(source, presented, monotonic())
     raise Unauthenticated("Authentication Error, the master key is missing or wrong.")
 
 
@@ -148,7 +174,7 @@ async def _generate_key(connection: AsyncConnection, data: Data, now: datetime) 
     body = shapes.read(shapes.GenerateKey, data)
     secret = shapes.custom_key(body.key) if body.key else new_virtual_key()
     blank = VirtualKey(hash=hash_key(secret), masked=mask_key(secret), created_at=now)
-    if await keys.by_hash(connection, blank.hash) is not None:
+    if await keys.presented(connection, blank.hash) is not None:
         raise shapes.BadField("key", "This key exists already.")
     changes = shapes.key_changes(body, blank, now)
     await _require_team_allows(connection, blank, changes)
@@ -163,6 +189,24 @@ async def _update_key(connection: AsyncConnection, data: Data, now: datetime) ->
     changes = shapes.key_changes(body, key, now)
     await _require_team_allows(connection, key, changes)
     return {"key": body.key or key.hash, **await _changed_key(connection, key.hash, now, changes)}
+
+
+async def _regenerate_key(connection: AsyncConnection, data: Data, now: datetime) -> Any:
+    body = shapes.read(shapes.RegenerateKey, data)
+    if not body.key:
+        raise shapes.BadField("key", "No key passed in.")
+    key = await _existing_key(connection, body.key)
+    secret = shapes.custom_key(body.new_key, "new_key") if body.new_key else new_virtual_key()
+    if await keys.presented(connection, hash_key(secret)) is not None:
+        raise shapes.BadField("new_key", "This key exists already.")
+    old_until = shapes.old_secrets_end(body, now)
+    changes = shapes.key_changes(body, key, now)
+    await _require_team_allows(connection, key, changes)
+    key = await keys.rotate(connection, key.hash, Secret(hash_key(secret), mask_key(secret), now), old_until)
+    if changes:
+        key = await keys.update(connection, key.hash, **changes)
+    spent = await keys.lifetime_micros(connection)
+    return rows.generated_json(rows.key_json(key, spent.get(key.hash, 0), now), secret)
 
 
 async def _key_to_update(connection: AsyncConnection, body: shapes.UpdateKey) -> VirtualKey:
@@ -316,7 +360,7 @@ async def _keys_of(connection: AsyncConnection, team_id: str, now: datetime) -> 
 
 
 async def _existing_key(connection: AsyncConnection, named: str) -> VirtualKey:
-    if (key := await keys.by_hash(connection, shapes.key_hash_of(named))) is None:
+    if (key := await keys.named(connection, shapes.key_hash_of(named), utc_now())) is None:
         raise shapes.BadField("key", "Key not found in database", status=404)
     return key
 
@@ -339,6 +383,7 @@ OPERATIONS: dict[str, tuple[str, Handle]] = {
     "/key/info": ("GET", _key_info),
     "/key/list": ("GET", _list_keys),
     "/key/update": ("POST", _update_key),
+    "/key/regenerate": ("POST", _regenerate_key),
     "/key/block": ("POST", _block_key),
     "/key/unblock": ("POST", _unblock_key),
     "/key/delete": ("POST", _delete_keys),
@@ -351,3 +396,6 @@ OPERATIONS: dict[str, tuple[str, Handle]] = {
     "/team/unblock": ("POST", _unblock_team),
 }
 """Path to method and what it does, as LiteLLM has them."""
+
+_REGENERATE = re.compile(r"/key/.+/regenerate")
+"""The one path that names a key, its id or (in LiteLLM's own scripts) the key itself."""

@@ -65,7 +65,11 @@ def sort_value(column: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
 
 
 def key_json(key: VirtualKey, lifetime_micros: int, now: datetime) -> dict[str, Any]:
-    """LiteLLM's row of a key: the fields of `LiteLLM_VerificationToken` that scripts read, and `regions`."""
+    """LiteLLM's row of a key: the fields of `LiteLLM_VerificationToken` that scripts read, and our own.
+
+    `token` is the key's id, which stays when its secret is another. `regions`, `own_only` and `read_only`
+    are ours.
+    """
     return {
         "token": key.hash,
         "key_name": key.masked,
@@ -73,6 +77,9 @@ def key_json(key: VirtualKey, lifetime_micros: int, now: datetime) -> dict[str, 
         "total_spend": to_dollars(lifetime_micros),
         **_shared_json(key, now),
         "expires": iso(key.expires_at),
+        "last_active": iso(key.last_used_at),
+        "own_only": key.own_only,
+        "read_only": key.read_only,
         "user_id": key.user_id,
         "team_id": key.team_id,
         "regions": None if key.regions is None else [region.value for region in key.regions],
@@ -112,7 +119,7 @@ def team_json(team: Team, now: datetime) -> dict[str, Any]:
 
 
 def generated_json(row: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """LiteLLM's answer to `/key/generate`: the row, and the only time that the key itself is seen."""
+    """LiteLLM's answer to `/key/generate` and `/key/regenerate`: the row, and the key, seen only now."""
     return {
         **row,
         "key": key,

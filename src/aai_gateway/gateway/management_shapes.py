@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, parse_duration, require_sound_limits
-from aai_gateway.core.durations import after
+from aai_gateway.core.durations import after, grace_end
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key
 from aai_gateway.errors import ConfigurationError, InvalidRequest
@@ -91,6 +91,8 @@ class _KeyFields(_Shared):
     team_id: str | None = None
     user_id: Name | None = None
     key_type: Literal["default", "llm_api"] | None = None
+    own_only: bool | None = None
+    read_only: bool | None = None
 
 
 class GenerateKey(_KeyFields):
@@ -99,6 +101,16 @@ class GenerateKey(_KeyFields):
 
 class UpdateKey(_KeyFields):
     """Body of `/key/update`: a merge patch of the key that `key`, or else `key_alias`, names."""
+
+
+class RegenerateKey(_KeyFields):
+    """Body of `/key/regenerate`: a merge patch of the key, and what becomes of its secrets.
+
+    `grace_period` is how long those that it had still work: not at all without one, as in LiteLLM.
+    """
+
+    new_key: str | None = None
+    grace_period: str | None = None
 
 
 class NewTeam(_Shared):
@@ -201,10 +213,10 @@ def key_hash_of(text: str) -> str:
     raise BadField("key", "Invalid key format.")
 
 
-def custom_key(key: str) -> str:
+def custom_key(key: str, field: str = "key") -> str:
     """A key that the administrator chose. Raises BadField for one that could be guessed."""
     if not _KEY.fullmatch(key) or len(key) < 16:
-        raise BadField("key", "A key of your own starts with sk- and has 16 to 100 letters, digits, - or _.")
+        raise BadField(field, "A key of your own starts with sk- and has 16 to 100 letters, digits, - or _.")
     return key
 
 
@@ -225,6 +237,9 @@ def key_changes(body: _KeyFields, key: VirtualKey, now: datetime) -> dict[str, A
         changes["alias"] = body.key_alias
     if "user_id" in sent:
         changes["user_id"] = body.user_id
+    for right in ("own_only", "read_only"):
+        if right in sent:
+            changes[right] = bool(getattr(body, right))
     if "team_id" in sent and body.team_id != "":
         changes["team_id"] = body.team_id
     if "duration" in sent:
@@ -232,6 +247,12 @@ def key_changes(body: _KeyFields, key: VirtualKey, now: datetime) -> dict[str, A
         with _naming("duration"):
             changes["expires_at"] = None if forever else after(now, str(body.duration))
     return changes
+
+
+def old_secrets_end(body: RegenerateKey, now: datetime) -> datetime:
+    """When the secrets that a key had end. Raises BadField."""
+    with _naming("grace_period"):
+        return grace_end(now, body.grace_period or "0")
 
 
 def team_changes(body: NewTeam | UpdateTeam, team: Team) -> dict[str, Any]:

@@ -18,9 +18,9 @@ import orjson
 
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.operations import Operation, Target, resolve
+from aai_gateway.core.operations import READING, Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
-from aai_gateway.core.tenancy import Caller, require_budget, require_owner
+from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
 from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
@@ -35,6 +35,7 @@ from aai_gateway.gateway.wire import (
     Send,
     all_headers,
     body_chunks,
+    client_host,
     header,
     read_body,
     request_headers,
@@ -130,7 +131,7 @@ class SpeechRoutes:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
         caller = await gateway.identity.caller_of(
-            header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
+            header(scope, b"authorization") or header(scope, b"x-litellm-api-key"), client_host(scope)
         )
         try:
             target = resolve(scope["method"], route_path(scope))
@@ -138,6 +139,8 @@ class SpeechRoutes:
             log.warning("refused unknown operation %s %r", scope["method"], scope["path"])
             raise
         require_region(target.region, caller.regions)
+        if target.operation not in READING:
+            require_may_write(caller)
         await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
 
 
@@ -274,7 +277,7 @@ _HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
 async def _require_transcript(call: Call) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
     row = await call.gateway.identity.transcript(call.region, call.transcript_id)
-    require_owner(call.caller, row.owner if row is not None else None)
+    require_owner(call.caller, row.owner if row else None, row.key_hash if row else None)
     return row
 
 

@@ -20,7 +20,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.estimates import Length, likely_speech_cost
 from aai_gateway.core.prices import billable_options
 from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import Caller, is_upload_url
+from aai_gateway.core.tenancy import Caller, is_upload_url, owns
 from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
@@ -126,7 +126,7 @@ class Submissions:
             return assumed
         async with self._store.read() as connection:
             upload = await uploads.get(connection, intent.region, intent.audio_url)
-        if not caller.is_admin and (upload is None or upload.owner != caller.owner):
+        if not owns(caller, upload.owner if upload else None, upload.key_hash if upload else None):
             # The text that AssemblyAI gives for another project's upload.
             raise Refused("Cannot access uploaded file", status=403)
         if upload is None or upload.duration_ms is None:

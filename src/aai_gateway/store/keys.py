@@ -1,12 +1,14 @@
 """Virtual keys, stored by their hash. Functions take a connection of `Store.read` or `Store.write`.
 
-A key is revoked by `update(blocked=True)` or `delete`; both hold from the next request on.
+A key's id is the hash of its first secret. `rotate` gives it another secret and keeps the id, and with it
+budget, usage and ownership. A key is revoked by `update(blocked=True)` or `delete`; both hold from the next
+request on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -17,22 +19,49 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import Team, VirtualKey
+from aai_gateway.core.tenancy import Secret, Team, VirtualKey
 from aai_gateway.errors import StoreError
 from aai_gateway.store._budgets import budget_of, changed_values, new_values
 from aai_gateway.store._limits import limits_of
-from aai_gateway.store.schema import holds, teams, virtual_keys
+from aai_gateway.store.schema import holds, key_secrets, teams, virtual_keys
 from aai_gateway.store.teams import team_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# Built once: every request asks this, and building a statement costs more than running it.
+# Built once: every request asks these, and building a statement costs more than running it.
 _WITH_TEAM = (
     sa.select(virtual_keys, teams)
     .select_from(virtual_keys.outerjoin(teams, teams.c.id == virtual_keys.c.team_id))
     .where(virtual_keys.c.hash == sa.bindparam("hash"))
 )
+_PRESENTED = (
+    sa.select(key_secrets, virtual_keys, teams)
+    .select_from(
+        key_secrets.join(virtual_keys, virtual_keys.c.hash == key_secrets.c.key_hash).outerjoin(
+            teams, teams.c.id == virtual_keys.c.team_id
+        )
+    )
+    .where(key_secrets.c.hash == sa.bindparam("hash"))
+)
+_at = sa.bindparam("at", type_=virtual_keys.c.last_used_at.type)
+_USED = (
+    sa.update(virtual_keys)
+    .where(
+        virtual_keys.c.hash == sa.bindparam("of_hash"),
+        virtual_keys.c.last_used_at.is_(None) | (virtual_keys.c.last_used_at < _at),
+    )
+    .values(last_used_at=_at)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a secret stands for: its key, and the key's team."""
+
+    key: VirtualKey
+    team: Team | None
+    secret: Secret
 
 
 class KeyChanges(TypedDict, total=False):
@@ -54,9 +83,9 @@ class KeyChanges(TypedDict, total=False):
 
 
 async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
-    """Add a key and return it as stored.
+    """Add a key with its first secret, and return it as stored.
 
-    Raises StoreError when its hash or alias is taken, or its team is not there.
+    Raises StoreError when its secret or alias is taken, or its team is not there.
     """
     created_at = key.created_at or utc_now()
     values = {
@@ -78,6 +107,7 @@ async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
     }
     try:
         await connection.execute(sa.insert(virtual_keys).values(values))
+        await _add_secret(connection, key.hash, Secret(key.hash, key.masked, created_at))
     except IntegrityError as error:
         raise StoreError(_refusal(error, key.alias, key.team_id)) from None
     return await _existing(connection, key.hash)
@@ -98,6 +128,28 @@ async def with_team(connection: AsyncConnection, key_hash: str) -> tuple[Virtual
     return key_of(row), None if row[teams.c.id] is None else team_of(row)
 
 
+async def presented(connection: AsyncConnection, secret_hash: str) -> Presented | None:
+    """What the secret with this hash stands for, though it may have ended; in one query."""
+    row = (await connection.execute(_PRESENTED, {"hash": secret_hash})).mappings().first()
+    if row is None:
+        return None
+    return Presented(key_of(row), None if row[teams.c.id] is None else team_of(row), _secret_of(row))
+
+
+async def named(connection: AsyncConnection, key_hash: str, now: datetime) -> VirtualKey | None:
+    """The key whose id this is, or one of whose secrets it is that have not ended by `now`."""
+    is_it = (virtual_keys.c.hash == key_hash) | _has_secret(key_secrets.c.hash == key_hash, now)
+    row = (await connection.execute(sa.select(virtual_keys).where(is_it))).mappings().first()
+    return None if row is None else key_of(row)
+
+
+async def secrets_of(connection: AsyncConnection, key_hash: str) -> list[Secret]:
+    """The secrets that a key has and had, newest first."""
+    query = sa.select(key_secrets).where(key_secrets.c.key_hash == key_hash)
+    rows = await connection.execute(query.order_by(key_secrets.c.created_at.desc(), key_secrets.c.hash))
+    return [_secret_of(row) for row in rows.mappings()]
+
+
 async def list_all(connection: AsyncConnection, team_id: str | None = None) -> list[VirtualKey]:
     """Every key, or a team's, oldest first."""
     query = sa.select(virtual_keys).order_by(virtual_keys.c.created_at, virtual_keys.c.hash)
@@ -109,13 +161,14 @@ async def list_all(connection: AsyncConnection, team_id: str | None = None) -> l
 async def find(connection: AsyncConnection, text: str) -> VirtualKey | None:
     """The key with this hash, else this alias, else this masked form (`sk-...Ab3d`) or its ending (`Ab3d`).
 
-    Raises StoreError when several keys end so.
+    Hash, form and ending may be those of any secret that has not ended. Raises StoreError when several keys
+    end so.
     """
-    masked = text if text.startswith("sk-...") else f"sk-...{text}"
-    rank = sa.case((virtual_keys.c.hash == text, 0), (virtual_keys.c.alias == text, 1), else_=2)
-    matches = (
-        (virtual_keys.c.hash == text) | (virtual_keys.c.alias == text) | (virtual_keys.c.masked == masked)
-    )
+    masked, now = text if text.startswith("sk-...") else f"sk-...{text}", utc_now()
+    is_hash = (virtual_keys.c.hash == text) | _has_secret(key_secrets.c.hash == text, now)
+    is_masked = (virtual_keys.c.masked == masked) | _has_secret(key_secrets.c.masked == masked, now)
+    rank = sa.case((is_hash, 0), (virtual_keys.c.alias == text, 1), else_=2)
+    matches = is_hash | (virtual_keys.c.alias == text) | is_masked
     query = sa.select(virtual_keys, rank.label("rank")).where(matches).order_by("rank").limit(2)
     rows = (await connection.execute(query)).mappings().all()
     if len(rows) == 2 and rows[0]["rank"] == 2:
@@ -149,6 +202,42 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
     return await _existing(connection, key_hash)
 
 
+async def rotate(
+    connection: AsyncConnection, key_hash: str, secret: Secret, old_until: datetime
+) -> VirtualKey:
+    """Give a key another secret, and return it; the secrets that it had end at `old_until` at the latest.
+
+    Raises StoreError for a key that is not there, or a secret that is or was a key's.
+    """
+    which = virtual_keys.c.hash == key_hash
+    # First, because it locks the key: of two rotations at once one ends the other's secret.
+    await connection.execute(sa.update(virtual_keys).where(which).values(masked=secret.masked))
+    older = (key_secrets.c.key_hash == key_hash, _lives(old_until))
+    await connection.execute(sa.update(key_secrets).where(*older).values(expires_at=old_until))
+    key = await _existing(connection, key_hash)
+    try:
+        await _add_secret(connection, key_hash, secret)
+    except IntegrityError:
+        raise StoreError("This secret is or was a key's; choose another.") from None
+    return key
+
+
+async def note_used(connection: AsyncConnection, used: Mapping[str, datetime]) -> set[str]:
+    """Note when keys, by their hash, were last used; never earlier than is noted already.
+
+    It waits for nobody: those that another transaction holds are left out and returned. Needs `Store.write`.
+    """
+    those = virtual_keys.c.hash.in_(list(used))
+    query = sa.select(virtual_keys.c.hash).where(those).with_for_update(skip_locked=True)
+    free = set(await connection.scalars(query))
+    if free:
+        values = [{"of_hash": key_hash, "at": used[key_hash]} for key_hash in free]
+        await connection.execute(_USED, values)
+    if len(free) == len(used):
+        return set()
+    return set(await connection.scalars(sa.select(virtual_keys.c.hash).where(those))) - free
+
+
 async def delete(connection: AsyncConnection, key_hash: str) -> bool:
     """Remove a key; transcripts and usage stay. Whether there was one."""
     result = await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash))
@@ -165,6 +254,23 @@ async def _existing(connection: AsyncConnection, key_hash: str) -> VirtualKey:
     if (key := await by_hash(connection, key_hash)) is None:
         raise StoreError("There is no such key.")
     return key
+
+
+async def _add_secret(connection: AsyncConnection, key_hash: str, secret: Secret) -> None:
+    await connection.execute(sa.insert(key_secrets).values(key_hash=key_hash, **asdict(secret)))
+
+
+def _lives(moment: datetime) -> sa.ColumnElement[bool]:
+    return key_secrets.c.expires_at.is_(None) | (key_secrets.c.expires_at > moment)
+
+
+def _has_secret(is_it: sa.ColumnElement[bool], now: datetime) -> sa.ColumnElement[bool]:
+    return virtual_keys.c.hash.in_(sa.select(key_secrets.c.key_hash).where(is_it, _lives(now)))
+
+
+def _secret_of(row: sa.RowMapping) -> Secret:
+    c = key_secrets.c
+    return Secret(row[c.hash], row[c.masked], row[c.created_at], row[c.expires_at])
 
 
 def _refusal(error: IntegrityError, alias: str | None, team_id: str | None) -> str:

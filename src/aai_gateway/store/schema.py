@@ -254,6 +254,15 @@ sa.Index(
     sqlite_where=_throttled,
     postgresql_where=_throttled,
 )
+sa.Index(
+    "ix_transcripts_throttled_of_key",
+    transcripts.c.region,
+    transcripts.c.key_hash,
+    transcripts.c.created_at,
+    transcripts.c.seq,
+    sqlite_where=_throttled,
+    postgresql_where=_throttled,
+)
 _deleting = transcripts.c.deleting_since.is_not(None)
 sa.Index(
     "ix_transcripts_deleting",

@@ -20,6 +20,7 @@ class Upload:
 
     region: Region
     owner: str
+    key_hash: str | None
     size_bytes: int
     duration_ms: int | None
     channels: int | None
@@ -66,6 +67,7 @@ async def get(connection: AsyncConnection, region: Region, url: str) -> Upload |
     return Upload(
         region=Region(row["region"]),
         owner=row["owner"],
+        key_hash=row["key_hash"],
         size_bytes=row["size_bytes"],
         duration_ms=row["duration_ms"],
         channels=row["channels"],

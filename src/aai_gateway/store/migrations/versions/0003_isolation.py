@@ -84,6 +84,7 @@ def _transcripts() -> None:
     deleting = sa.text("deleting_since IS NOT NULL")
     for name, columns, where in (
         ("ix_transcripts_throttled", ["region", "owner", "created_at", "seq"], throttled),
+        ("ix_transcripts_throttled_of_key", ["region", "key_hash", "created_at", "seq"], throttled),
         ("ix_transcripts_deleting", ["region", "deleting_since"], deleting),
     ):
         op.create_index(name, "transcripts", columns, sqlite_where=where, postgresql_where=where)
