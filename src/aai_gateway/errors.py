@@ -10,6 +10,8 @@
     │   ├── MethodNotAllowed          405  a known path, another method
     │   ├── InvalidRequest            400  a body that AssemblyAI would not take
     │   ├── BudgetExceeded            400  the key or its team has spent its budget
+    │   ├── TooManyRequests           429  a limit of the key, its team or the account is reached
+    │   │   └── AccountBusy             429  the account runs as many jobs as it may
     │   └── UpstreamFailed            502, 503, 504  AssemblyAI unreachable, region without a key, too slow
     ├── StoreError                  the store cannot be opened, read or migrated
     ├── PriceError                  a price book that cannot be read
@@ -21,6 +23,8 @@ Library users catch `GatewayError`; the command line prints its text and exits w
 """
 
 from __future__ import annotations
+
+import math
 
 
 class GatewayError(Exception):
@@ -91,6 +95,22 @@ class BudgetExceeded(Refused):
     """The key or its team has spent its budget."""
 
     status = 400
+
+
+class TooManyRequests(Refused):
+    """A limit of the key, its team or the account is reached; `retry_after` is the seconds to wait."""
+
+    status = 429
+
+    def __init__(self, text: str, *, retry_after: float, headers: dict[str, str] | None = None) -> None:
+        # At least a second: a client that takes 0 at its word would hammer.
+        wait = max(1, math.ceil(retry_after))
+        super().__init__(f"Too Many Requests: {text}", headers={**(headers or {}), "retry-after": str(wait)})
+        self.retry_after = wait
+
+
+class AccountBusy(TooManyRequests):
+    """The account runs as many jobs as it may: the submission waits its turn, or is refused."""
 
 
 class UpstreamFailed(Refused):

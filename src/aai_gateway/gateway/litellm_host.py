@@ -45,7 +45,7 @@ from openai import AsyncOpenAI
 from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.core.tenancy import Caller, hash_key
-from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
+from aai_gateway.errors import BudgetExceeded, Refused, TooManyRequests, Unauthenticated
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.litellm_models import PROVIDER
 
@@ -171,7 +171,11 @@ def openai_error(refusal: Refused) -> ProxyException:
         kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code
     elif isinstance(refusal, Unauthenticated):
         kind = "auth_error"
-    return ProxyException(message=refusal.text, type=kind, param=None, code=status)
+    elif isinstance(refusal, TooManyRequests):
+        kind = "rate_limit_error"
+    return ProxyException(
+        message=refusal.text, type=kind, param=None, code=status, headers=dict(refusal.headers)
+    )
 
 
 def makes_chat(call_type: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ from aai_gateway.gateway.wire import (
     respond_json,
     respond_refusal,
     response_headers,
+    with_headers,
 )
 from aai_gateway.media import MediaProbe
 from aai_gateway.store import transcripts, uploads
@@ -132,6 +134,8 @@ class SpeechRoutes:
         caller = await gateway.identity.caller_of(
             header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
         )
+        if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
+            send = with_headers(send, standing.headers())
         try:
             target = resolve(scope["method"], route_path(scope))
         except Refused:

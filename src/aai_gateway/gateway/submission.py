@@ -67,7 +67,8 @@ class Submissions:
         """Forward one submission as it was sent.
 
         Raises InvalidRequest for a body that cannot be owned or priced, Refused for another team's upload,
-        BudgetExceeded when its likely cost is not left, and UpstreamFailed.
+        BudgetExceeded when its likely cost is not left, TooManyRequests when no further job may run at once
+        (AccountBusy: none of the account's), and UpstreamFailed.
         """
         request = parse_json_object(body)
         audio_url = request.get("audio_url")
@@ -134,7 +135,10 @@ class Submissions:
         return Length(-(-upload.duration_ms // 1000), upload.channels)
 
     async def _hold(self, intent: intents.Intent, length: Length) -> tuple[Hold, Room]:
-        """Intent and hold on disk, at once: from now on the job cannot be lost. Raises BudgetExceeded."""
+        """Intent and hold on disk, at once: from now on the job cannot be lost.
+
+        Raises BudgetExceeded, TooManyRequests.
+        """
         async with self._store.write() as connection:
             book = await self._prices.book(connection)
             cost = likely_speech_cost(book, intent.requested, length, at=intent.created_at)
@@ -152,7 +156,8 @@ class Submissions:
                 created_at=intent.created_at,
                 expires_at=intent.created_at + timedelta(seconds=self._settings.hold_expiry),
             )
-            room = await holds.place(connection, hold)
+            most = self._settings.account_concurrent_jobs
+            room = await holds.place(connection, hold, account_jobs=most)
             await intents.open(connection, intent)
         return hold, room
 
