@@ -27,6 +27,7 @@ from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.upload_limits import Allowance, allowance
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -155,6 +156,13 @@ def route_path(scope: Scope) -> str:
 
 
 async def _upload(call: Call) -> None:
+    length = header(call.scope, b"content-length")
+    size = int(length) if length is not None and length.isdecimal() else None
+    async with allowance(call.gateway.store, call.caller, size) as allowed:
+        await _upload_within(call, allowed)
+
+
+async def _upload_within(call: Call, allowed: Allowance) -> None:
     headers = call.headers()
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
@@ -163,6 +171,7 @@ async def _upload(call: Call) -> None:
     async def watched() -> AsyncIterator[bytes]:
         async for chunk in body_chunks(call.receive):
             probe.feed(chunk)
+            await allowed.cover(probe.size)
             yield chunk
 
     async with call.gateway.upstream.request(
@@ -184,6 +193,7 @@ async def _upload(call: Call) -> None:
                     duration_ms=media.duration_ms if media else None,
                     channels=media.channels if media else None,
                 )
+                await allowed.end(connection)
         await _reply(call, response, body)
 
 

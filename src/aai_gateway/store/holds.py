@@ -23,8 +23,8 @@ from aai_gateway.store.schema import holds, teams, virtual_keys
 
 _c = holds.c
 JOB_SECONDS = 10.0
-"""When to try again while all jobs that one may run are running: about how long a short one takes (a minute of
-audio: 7 to 12 s, measured at AssemblyAI)."""
+"""When to try again while all jobs that one may run are running: about as long as a short one takes (measured
+at AssemblyAI: 7 to 12 s for a minute of audio)."""
 
 _RUNNING = sa.select(sa.func.count()).where(_c.service == "speech")
 _RUNNING_OF = {
