@@ -22,7 +22,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_owner
-from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
+from aai_gateway.errors import AccountBusy, GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
@@ -87,6 +87,10 @@ class Call:
     def query(self) -> str:
         """The query string as it was sent."""
         return str(self.scope["query_string"].decode("latin-1"))
+
+    async def turn(self) -> None:
+        """Wait until the team may send a request to AssemblyAI. Raises TooManyRequests."""
+        await self.gateway.upstream.turns.turn(self.caller.owner)
 
     def headers(self) -> dict[str, str]:
         """Headers for AssemblyAI. Raises UpstreamFailed (503) when the region has no key."""
@@ -167,6 +171,7 @@ async def _upload_within(call: Call, allowed: Allowance) -> None:
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
     probe = MediaProbe()
+    await call.turn()
 
     async def watched() -> AsyncIterator[bytes]:
         async for chunk in body_chunks(call.receive):
@@ -201,17 +206,30 @@ async def _submit(call: Call) -> None:
     require_budget(call.caller, utc_now())
     headers = call.headers()
     body = await read_body(call.receive, submission.BODY_LIMIT)
-    done = await call.gateway.submissions.submit(
-        call.caller,
-        call.region,
-        headers=headers,
-        query=call.query,
-        body=body,
-        attribution=attribution(call.caller, headers=all_headers(call.scope)),
-    )
+    done = await _submitted(call, headers, body)
     told = cost_headers(held_micros=done.held_micros if done.status == 200 else None, room=done.room)
     answer = [*response_headers(done.raw_headers), *told]
     await respond(call.send, done.status, answer, without_identifiers(done.body))
+
+
+async def _submitted(call: Call, headers: dict[str, str], body: bytes) -> submission.Submitted:
+    """Submit when it is this team's turn. A client that leaves before is dropped."""
+    submissions, owner = call.gateway.submissions, call.caller.owner
+    deadline = submissions.turns.deadline()
+    await _until_gone(call.receive, submissions.turns.turn(owner, deadline))
+    await _until_gone(call.receive, call.turn())
+    while True:
+        try:
+            return await submissions.submit(
+                call.caller,
+                call.region,
+                headers=headers,
+                query=call.query,
+                body=body,
+                attribution=attribution(call.caller, headers=all_headers(call.scope)),
+            )
+        except AccountBusy as busy:
+            await _until_gone(call.receive, submissions.turns.turn(owner, deadline, busy))
 
 
 async def _list(call: Call) -> None:
@@ -257,6 +275,7 @@ async def _delete(call: Call) -> None:
         except UpstreamFailed as error:
             # The gateway's own question has failed: its status, such as a 401, is not about the client.
             raise UpstreamFailed(error.text, status=504 if error.status == 504 else 502) from None
+    await call.turn()
     async with call.gateway.upstream.request(
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
@@ -299,6 +318,7 @@ async def _forward(
 
     `inspect` sees a body that is short enough, and gives headers to add.
     """
+    await call.turn()
     async with call.gateway.upstream.request(
         call.region, method, call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:

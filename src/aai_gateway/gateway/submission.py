@@ -22,6 +22,7 @@ from aai_gateway.core.prices import billable_options
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url
 from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
+from aai_gateway.gateway.fair_queue import JobTurns
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.wire import parse_json_object
@@ -52,6 +53,8 @@ class Submissions:
         self._store = store
         self._upstream = upstream
         self._prices = prices
+        self.turns = JobTurns(store, settings.account_concurrent_jobs, settings.queue_timeout)
+        """Who submits while all of the account's jobs run waits for its turn."""
         self._under_way: set[asyncio.Task[Submitted]] = set()
 
     async def submit(

@@ -23,7 +23,7 @@ from aai_gateway.store.upload_leases import Lease
 log = logging.getLogger("aai_gateway")
 
 AHEAD = 1024 * 1024
-"""Bytes that an upload of unknown length reserves ahead: these, or an eighth of what has come if it is more."""
+"""Bytes that an upload of unknown length reserves ahead, or an eighth of what has come where that is more."""
 
 
 class Allowance:

@@ -11,6 +11,7 @@ from yarl import URL
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import GatewayError, UpstreamFailed
+from aai_gateway.gateway.fair_queue import RequestTurns
 from aai_gateway.gateway.wire import ClientGone
 from aai_gateway.settings import Settings
 
@@ -23,6 +24,8 @@ class Upstream:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.turns = RequestTurns(settings.account_requests_per_5_minutes, settings.queue_timeout)
+        """Who sends a request waits for its turn first."""
         self._bases = {region: settings.speech_url(region) for region in Region}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
