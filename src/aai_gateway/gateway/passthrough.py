@@ -268,6 +268,7 @@ async def _export(call: Call) -> None:
 
 async def _delete(call: Call) -> None:
     row = await _require_transcript(call)
+    await call.turn()
     if row is not None and row.settled_at is None:
         # What it cost can no longer be read once it is deleted.
         try:
@@ -275,7 +276,6 @@ async def _delete(call: Call) -> None:
         except UpstreamFailed as error:
             # The gateway's own question has failed: its status, such as a 401, is not about the client.
             raise UpstreamFailed(error.text, status=504 if error.status == 504 else 502) from None
-    await call.turn()
     async with call.gateway.upstream.request(
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
