@@ -103,3 +103,22 @@ def test_a_key_needs_a_team(run):
 def test_wrong_values_are_refused(run, team, wrong):
     run("keys", "create", "--team", team, *wrong, status=2)
     assert [] == listed(run)
+
+
+def test_limits_are_set_shown_changed_and_lifted(run, team):
+    options = ("--rpm", "60", "--concurrent-jobs", "5", "--upload-bytes-per-day", "2GiB")
+    made = json.loads(
+        run("keys", "create", "--team", "newsroom", "--alias", "desk", *options, "--json").stdout
+    )
+    limits = {
+        "requests_per_minute": 60,
+        "concurrent_jobs": 5,
+        "concurrent_uploads": None,
+        "upload_bytes_per_day": 2 * 1024**3,
+    }
+    assert limits == made["limits"]
+    changed = run("keys", "update", "desk", "--rpm", "none", "--concurrent-uploads", "3", "--json").stdout
+    wanted = {**limits, "requests_per_minute": None, "concurrent_uploads": 3}
+    assert wanted == json.loads(changed)["limits"]
+    assert "5 jobs, 3 uploads" in run("keys", "list").stdout
+    assert "There is no such key" in run("keys", "update", "nobody", "--rpm", "1", status=1).stderr

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budget, checked_name
-from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
+from aai_gateway.cli.admin_options import (
+    ConcurrentJobs,
+    ConcurrentUploads,
+    Json,
+    Period,
+    Rpm,
+    SoftBudget,
+    UploadBytes,
+    checked_budget,
+    checked_name,
+    limits_with,
+)
+from aai_gateway.cli.output import (
+    budget_json,
+    budget_text,
+    limits_text,
+    note,
+    parse_usd,
+    print_json,
+    print_table,
+)
 from aai_gateway.cli.store import existing_team, on_store
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.durations import after
@@ -19,9 +39,21 @@ from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_v
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from aai_gateway.store import Store
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Virtual keys: create, list, revoke.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Virtual keys: create, list, update, revoke."
+)
+
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="Its alias, hash or last characters (`...Ab3d`), or `-` to read the key from stdin.",
+    ),
+]
 
 
 @app.command(
@@ -46,6 +78,10 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="30d|12h|1mo", help="How long the key works; for ever unless given.")
     ] = None,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it, this once: only its hash is kept."""
@@ -58,6 +94,7 @@ def create(
         models=tuple(model or ()),
         budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
         expires_at=None if expires is None else _expiry(now, expires),
+        limits=limits_with((rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)),
     )
     made, owner = on_store(lambda store: _create(store, key, team))
     if as_json:
@@ -103,16 +140,37 @@ def list_keys(
         print_keys(found, owners, now)
 
 
-@app.command(epilog="Example: pass show newsroom-key | aai-gateway keys revoke -")
-def revoke(
-    key: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help="Its alias, hash or last characters (`...Ab3d`), or `-` to read the key from stdin.",
-        ),
-    ],
+@app.command(epilog="Example: aai-gateway keys update newsroom-desk --rpm 60 --upload-bytes-per-day none")
+def update(
+    key: Key,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
+    as_json: Json = False,
 ) -> None:
+    """Change a key; what is not given stays. Holds from the next request on."""
+    named = sys.stdin.readline().strip() if key == "-" else key
+    new_limits = (rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)
+
+    async def work(store: Store) -> tuple[VirtualKey, Team | None]:
+        from aai_gateway.store import keys, teams
+
+        async with store.write() as connection:
+            found = await _existing_key(connection, named)
+            changed = await keys.update(connection, found.hash, limits=limits_with(new_limits, found.limits))
+            owner = None if found.team_id is None else await teams.by_id(connection, found.team_id)
+            return changed, owner
+
+    (changed, owner), now = on_store(work), utc_now()
+    if as_json:
+        print_json(key_json(changed, owner, now))
+    else:
+        print_keys([changed], {} if owner is None else {owner.id: owner}, now)
+
+
+@app.command(epilog="Example: pass show newsroom-key | aai-gateway keys revoke -")
+def revoke(key: Key) -> None:
     """Revoke a key: its next request is refused. What it spent stays on record."""
     named = sys.stdin.readline().strip() if key == "-" else key
 
@@ -120,12 +178,19 @@ def revoke(
         from aai_gateway.store import keys
 
         async with store.write() as connection:
-            if (found := await keys.find(connection, _searchable(named))) is None:
-                raise StoreError("There is no such key; `aai-gateway keys list` shows those there are.")
+            found = await _existing_key(connection, named)
             return await keys.update(connection, found.hash, blocked=True)
 
     revoked = on_store(work)
     note(f"Key {revoked.alias or revoked.masked} is revoked.")
+
+
+async def _existing_key(connection: AsyncConnection, named: str) -> VirtualKey:
+    from aai_gateway.store import keys
+
+    if (found := await keys.find(connection, _searchable(named))) is None:
+        raise StoreError("There is no such key; `aai-gateway keys list` shows those there are.")
+    return found
 
 
 def _searchable(named: str) -> str:
@@ -156,6 +221,7 @@ def key_json(key: VirtualKey, team: Team | None, now: datetime) -> dict[str, Any
         "regions": None if key.regions is None else [region.value for region in key.regions],
         "models": list(key.models),
         "budget": budget_json(key.budget, now),
+        "limits": asdict(key.limits),
         "state": _state(key, now),
         "expires_at": key.expires_at,
         "created_at": key.created_at,
@@ -168,7 +234,7 @@ def print_keys(keys: Sequence[VirtualKey], teams: Mapping[str, Team], now: datet
     if not keys:
         note("There are no keys yet. Make one: aai-gateway keys create --team NAME")
         return
-    headers = ("Key", "Alias", "Team", "Regions", "Chat models", "Spent", "State", "Expires")
+    headers = ("Key", "Alias", "Team", "Regions", "Chat models", "Spent", "Limits", "State", "Expires")
     print_table(headers, [_row(key, teams.get(key.team_id or ""), now) for key in keys])
 
 
@@ -180,6 +246,7 @@ def _row(key: VirtualKey, team: Team | None, now: datetime) -> tuple[str, ...]:
         "team's" if key.regions is None else " ".join(region.value for region in key.regions),
         " ".join(key.models) or "team's",
         budget_text(key.budget, now),
+        limits_text(key.limits),
         _state(key, now),
         f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
     )
