@@ -11,6 +11,8 @@
     │   ├── InvalidRequest            400  a body that AssemblyAI would not take
     │   ├── BudgetExceeded            400  the key or its team has spent its budget
     │   ├── TooManyUnknownKeys        429  keys that nobody has keep coming from this address
+    │   ├── TooManyRequests           429  a limit of the key, its team or the account is reached
+    │   │   └── AccountBusy             429  the account runs as many jobs as it may
     │   └── UpstreamFailed            502, 503, 504  AssemblyAI unreachable, region without a key, too slow
     ├── StoreError                  the store cannot be opened, read or migrated
     ├── PriceError                  a price book that cannot be read
@@ -105,6 +107,22 @@ class TooManyUnknownKeys(Refused):
         wait = max(1, math.ceil(seconds))
         text = f"Too many unknown keys came from this address. Try again in {wait} seconds."
         super().__init__(text, headers={"Retry-After": str(wait)})
+
+
+class TooManyRequests(Refused):
+    """A limit of the key, its team or the account is reached; `retry_after` is the seconds to wait."""
+
+    status = 429
+
+    def __init__(self, text: str, *, retry_after: float, headers: dict[str, str] | None = None) -> None:
+        # At least a second: a client that takes 0 at its word would hammer.
+        wait = max(1, math.ceil(retry_after))
+        super().__init__(f"Too Many Requests: {text}", headers={**(headers or {}), "retry-after": str(wait)})
+        self.retry_after = wait
+
+
+class AccountBusy(TooManyRequests):
+    """The account runs as many jobs as it may: the submission waits its turn, or is refused."""
 
 
 class UpstreamFailed(Refused):

@@ -91,6 +91,19 @@ class Settings(BaseSettings):
         20, gt=0, description="Unknown keys that one address may present in a minute before it has to wait."
     )
 
+    # The account's own limits, shared between teams
+    account_requests_per_5_minutes: int = Field(
+        20_000,
+        ge=10,
+        description="Requests that a process lets through to AssemblyAI's speech API in five minutes.",
+    )
+    account_concurrent_jobs: int | None = Field(
+        None, ge=1, description="Jobs of all teams that run at once; AssemblyAI queues unless set."
+    )
+    queue_timeout: Seconds = Field(
+        30.0, description="Seconds that a request waits for its turn at AssemblyAI before 429."
+    )
+
     # The client side: transcribe, quotes, topics, ask
     url: HttpUrl = Field(
         _url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to."

@@ -165,3 +165,22 @@ def test_the_last_use_is_shown(run, on_store, team):
     on_store(lambda connection: keys.note_used(connection, {made["hash"]: moment}))
     assert moment == datetime.fromisoformat(shown(run)["last_used_at"])
     assert "2026-11-21 12:30" in run("keys", "list").stdout
+
+
+def test_limits_are_set_shown_changed_and_lifted(run, team):
+    options = ("--rpm", "60", "--concurrent-jobs", "5", "--upload-bytes-per-day", "2GiB")
+    made = json.loads(
+        run("keys", "create", "--team", "newsroom", "--alias", "desk", *options, "--json").stdout
+    )
+    limits = {
+        "requests_per_minute": 60,
+        "concurrent_jobs": 5,
+        "concurrent_uploads": None,
+        "upload_bytes_per_day": 2 * 1024**3,
+    }
+    assert limits == made["limits"]
+    changed = run("keys", "update", "desk", "--rpm", "none", "--concurrent-uploads", "3", "--json").stdout
+    wanted = {**limits, "requests_per_minute": None, "concurrent_uploads": 3}
+    assert wanted == json.loads(changed)["limits"]
+    assert "5 jobs, 3 uploads" in run("keys", "list").stdout
+    assert "There is no such key" in run("keys", "update", "nobody", "--rpm", "1", status=1).stderr

@@ -140,3 +140,38 @@ def test_wrong_values_are_refused(run, wrong):
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 257])
 def test_wrong_names_are_refused(run, name):
     run("teams", "create", name, status=2)
+
+
+def test_limits_are_set_shown_changed_and_lifted(run):
+    options = ("--rpm", "60", "--concurrent-jobs", "5", "--concurrent-uploads", "2")
+    made = json.loads(
+        run("teams", "create", "lab", *options, "--upload-bytes-per-day", "1.5GB", "--json").stdout
+    )
+    limits = {
+        "requests_per_minute": 60,
+        "concurrent_jobs": 5,
+        "concurrent_uploads": 2,
+        "upload_bytes_per_day": 1_500_000_000,
+    }
+    assert limits == made["limits"] == shown(run, "lab")["limits"]
+    run("teams", "update", "lab", "--name", "laboratory")
+    assert limits == shown(run, "laboratory")["limits"]
+    table = run("teams", "update", "laboratory", "--rpm", "none", "--concurrent-jobs", "9").stdout
+    assert "9 jobs, 2 uploads, 1,500,000,000 bytes/day" in table
+    assert {**limits, "requests_per_minute": None, "concurrent_jobs": 9} == shown(run, "laboratory")["limits"]
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("--rpm", "0"),
+        ("--rpm", "-1"),
+        ("--rpm", "1.5"),
+        ("--concurrent-jobs", "many"),
+        ("--concurrent-uploads", "10000000000000000"),
+        ("--upload-bytes-per-day", "0"),
+        ("--upload-bytes-per-day", "10 apples"),
+    ],
+)
+def test_a_wrong_limit_is_refused(run, option, wrong):
+    assert wrong in run("teams", "create", "lab", option, wrong, status=2).stderr

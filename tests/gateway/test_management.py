@@ -147,8 +147,7 @@ async def test_amounts_that_are_none_are_refused(admin, amount):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("rpm_limit", 0),
-        ("tpm_limit", 1000),
+        ("tpm_limit", 0),
         ("max_parallel_requests", 2),
         ("guardrails", ["pii"]),
         ("model_max_budget", {"gpt-5": 1}),
@@ -163,6 +162,34 @@ async def test_amounts_that_are_none_are_refused(admin, amount):
 async def test_what_would_not_be_enforced_is_refused_by_name(admin, path, field, value):
     message = await refused(admin.post(path, json={field: value}), 400, field)
     assert message.startswith(f"{field} is not honoured")
+
+
+@pytest.mark.parametrize("make", ["/key/generate", "/team/new"])
+async def test_limits_are_set_shown_changed_and_lifted(admin, make):
+    limits = {
+        "rpm_limit": 60,
+        "concurrent_jobs": 5,
+        "concurrent_uploads": 2,
+        "upload_bytes_per_day": 10_000_000_000,
+    }
+    made = (await admin.post(make, json=limits)).raise_for_status().json()
+    assert limits == {name: made[name] for name in limits}
+    kind, named = ("key", made["key"]) if make == "/key/generate" else ("team", made["team_id"])
+    id_field = "key" if kind == "key" else "team_id"
+    changed = await admin.post(
+        f"/{kind}/update", json={id_field: named, "rpm_limit": None, "concurrent_jobs": 9}
+    )
+    row = changed.raise_for_status().json()
+    row = row if kind == "key" else row["data"]
+    assert {**limits, "rpm_limit": None, "concurrent_jobs": 9} == {name: row[name] for name in limits}
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "60", True, 10**16])
+@pytest.mark.parametrize(
+    "field", ["rpm_limit", "concurrent_jobs", "concurrent_uploads", "upload_bytes_per_day"]
+)
+async def test_a_limit_is_a_whole_number_from_one_on(admin, field, value):
+    await refused(admin.post("/team/new", json={field: value}), 422, field)
 
 
 async def test_litellm_s_empty_defaults_are_no_promise(admin):

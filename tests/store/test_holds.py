@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from aai_gateway.core.budgets import Budget
+from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
-from aai_gateway.errors import BudgetExceeded
+from aai_gateway.errors import AccountBusy, BudgetExceeded, TooManyRequests
 from aai_gateway.store import Store, holds, keys, teams, usage
 from aai_gateway.store.holds import Hold
 from aai_gateway.store.schema import gateway_budget, notices
@@ -225,3 +226,79 @@ async def test_a_soft_budget_that_is_raised_above_what_is_spent_warns_again(stor
     assert 2 == await charged_notices(budget=Budget(soft_micros=500))
     assert 2 == await charged_notices(spent_micros=500)
     assert 3 == await charged_notices(spent_micros=450)
+
+
+async def limit(store: Store, *, key: int | None = None, team: int | None = None) -> None:
+    async with store.write() as connection:
+        await keys.update(connection, "k", limits=Limits(concurrent_jobs=key))
+        await teams.update(connection, "t", limits=Limits(concurrent_jobs=team))
+
+
+@pytest.mark.parametrize(
+    ("limits", "refusal"),
+    [
+        ({"key": 2}, "Too Many Requests: Key sk-...1234 may run 2 jobs at once."),
+        ({"team": 2}, "Too Many Requests: Team newsroom may run 2 jobs at once."),
+        ({"key": 5, "team": 2}, "Too Many Requests: Team newsroom may run 2 jobs at once."),
+    ],
+)
+async def test_a_job_too_many_leaves_nothing_held_until_one_has_ended(
+    store: Store, limits: dict[str, int], refusal: str
+) -> None:
+    await make(store)
+    await limit(store, **limits)
+    for number in (1, 2):
+        async with store.write() as connection:
+            await holds.place(connection, hold(number))
+    with pytest.raises(TooManyRequests) as refused:
+        async with store.write() as connection:
+            await holds.place(connection, hold(3))
+    assert (refusal, "10") == (refused.value.text, refused.value.headers["retry-after"])
+    assert {"team": (0, 200), "key": (0, 200), "gateway": (0, 200)} == await budgets(store)
+    async with store.write() as connection:
+        await holds.place(connection, hold(4, service="chat"))
+        await holds.release(connection, "hold-1", NOW)
+        await holds.place(connection, hold(3))
+        assert 2 == await holds.running_jobs(connection)
+
+
+async def test_another_key_of_the_team_and_other_teams_are_not_in_the_way(store: Store) -> None:
+    await make(store)
+    await limit(store, key=1)
+    async with store.write() as connection:
+        await teams.create(connection, Team(id="other", alias="other"))
+        for key_hash, team_id in (("k", "t"), (None, "t"), (None, "other"), (None, None)):
+            await holds.place(connection, hold(hash((key_hash, team_id)), key_hash=key_hash, team_id=team_id))
+    with pytest.raises(TooManyRequests):
+        async with store.write() as connection:
+            await holds.place(connection, hold(9))
+
+
+async def test_the_account_is_busy_when_all_teams_together_run_its_jobs(store: Store) -> None:
+    await make(store)
+    async with store.write() as connection:
+        await holds.place(connection, hold(1, team_id=None, key_hash=None), account_jobs=1)
+        await holds.place(connection, hold(2, service="chat"), account_jobs=1)
+    with pytest.raises(AccountBusy):
+        async with store.write() as connection:
+            await holds.place(connection, hold(3), account_jobs=1)
+
+
+async def test_of_fifty_jobs_at_once_exactly_the_limit_gets_in(store: Store, store_url: str) -> None:
+    await make(store)
+    await limit(store, key=20, team=7)
+    other = await Store.open(store_url)
+    let_in: list[int] = []
+
+    async def place(number: int) -> None:
+        try:
+            async with (store, other)[number % 2].write() as connection:
+                await holds.place(connection, hold(number))
+        except TooManyRequests:
+            return
+        let_in.append(number)
+
+    await asyncio.gather(*(place(number) for number in range(50)))
+    await other.close()
+    assert 7 == len(let_in)
+    assert {"team": (0, 700), "key": (0, 700), "gateway": (0, 700)} == await budgets(store)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from aai_gateway.core.rates import Rates
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
 from aai_gateway.emulator import Emulator
 from aai_gateway.gateway.chat_wire import ChatUpstream
@@ -59,6 +60,7 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
             ledger=Ledger(configured, store, upstream, prices),
             submissions=Submissions(configured, store, upstream, prices),
             chat=chat,
+            rates=Rates(),
         )
     finally:
         await chat.close()

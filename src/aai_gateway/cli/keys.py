@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budget, checked_name
-from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
+from aai_gateway.cli.admin_options import (
+    ConcurrentJobs,
+    ConcurrentUploads,
+    Json,
+    Period,
+    Rpm,
+    SoftBudget,
+    UploadBytes,
+    checked_budget,
+    checked_name,
+    limits_with,
+)
+from aai_gateway.cli.output import (
+    budget_json,
+    budget_text,
+    limits_text,
+    note,
+    parse_usd,
+    print_json,
+    print_table,
+)
 from aai_gateway.cli.store import existing_team, on_store
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.durations import after, grace_end
@@ -66,6 +86,10 @@ def create(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="It may look, and change or cost nothing.")
     ] = False,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it, this once: only its hash is kept."""
@@ -80,6 +104,7 @@ def create(
         expires_at=None if expires is None else _expiry(now, expires),
         own_only=own_only,
         read_only=read_only,
+        limits=limits_with((rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)),
     )
     made, owner = on_store(lambda store: _create(store, key, team))
     if as_json:
@@ -146,7 +171,7 @@ def show(key: Key, as_json: Json = False) -> None:
     print_table(("Secret", "Made", "Works"), [_secret_row(secret, now) for secret in secrets])
 
 
-@app.command(epilog="Example: aai-gateway keys update laptop --read-only --no-own-only")
+@app.command(epilog="Example: aai-gateway keys update laptop --read-only --rpm 60")
 def update(
     key: Key,
     own_only: Annotated[
@@ -157,13 +182,18 @@ def update(
         bool | None,
         typer.Option("--read-only/--no-read-only", help="Whether it may only look."),
     ] = None,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
     as_json: Json = False,
 ) -> None:
     """Change a key; what is not given stays. Holds from the next request on."""
     named = _searchable(key)
     given: dict[str, Any] = {"own_only": own_only, "read_only": read_only}
     changes = {field: value for field, value in given.items() if value is not None}
-    if not changes:
+    limits = (rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)
+    if not changes and not any(limit is not None for limit in limits):
         raise ConfigurationError(
             "Nothing to change was given; `aai-gateway keys update --help` shows what can be."
         )
@@ -173,6 +203,7 @@ def update(
 
         async with store.write() as connection:
             found = await _existing_key(connection, named)
+            changes["limits"] = limits_with(limits, found.limits)
             return await keys.update(connection, found.hash, **changes), await _team_of(connection, found)
 
     (changed, owner), now = on_store(work), utc_now()
@@ -288,6 +319,7 @@ def key_json(key: VirtualKey, team: Team | None, now: datetime) -> dict[str, Any
         "own_only": key.own_only,
         "read_only": key.read_only,
         "budget": budget_json(key.budget, now),
+        "limits": asdict(key.limits),
         "state": _state(key, now),
         "expires_at": key.expires_at,
         "last_used_at": key.last_used_at,
@@ -302,16 +334,8 @@ def print_keys(keys: Sequence[VirtualKey], teams: Mapping[str, Team], now: datet
         note("There are no keys yet. Make one: aai-gateway keys create --team NAME")
         return
     headers = (
-        "Key",
-        "Alias",
-        "Team",
-        "Regions",
-        "Chat models",
-        "May",
-        "Spent",
-        "State",
-        "Expires",
-        "Last used",
+        *("Key", "Alias", "Team", "Regions", "Chat models", "May", "Spent", "Limits", "State"),
+        *("Expires", "Last used"),
     )
     print_table(headers, [_row(key, teams.get(key.team_id or ""), now) for key in keys])
 
@@ -325,6 +349,7 @@ def _row(key: VirtualKey, team: Team | None, now: datetime) -> tuple[str, ...]:
         " ".join(key.models) or "team's",
         _rights(key),
         budget_text(key.budget, now),
+        limits_text(key.limits),
         _state(key, now),
         f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
         f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never",

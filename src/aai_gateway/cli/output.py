@@ -13,6 +13,7 @@ import typer
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, dollars
 from aai_gateway.core.budgets import usd as usd
+from aai_gateway.core.limits import Limits
 
 MOST_DOLLARS = 1_000_000_000
 
@@ -87,3 +88,14 @@ def budget_text(budget: Budget, now: datetime) -> str:
     if current.max_micros is not None:
         text += f" of {dollars(current.max_micros)}"
     return f"{text} per {current.duration}" if current.duration else text
+
+
+def limits_text(limits: Limits) -> str:
+    """Limits in a table's cell: `60 requests/min, 5 jobs, 2 uploads, 10,000,000,000 bytes/day`, or `none`."""
+    texts = {
+        "{:,} requests/min": limits.requests_per_minute,
+        "{:,} jobs": limits.concurrent_jobs,
+        "{:,} uploads": limits.concurrent_uploads,
+        "{:,} bytes/day": limits.upload_bytes_per_day,
+    }
+    return ", ".join(text.format(most) for text, most in texts.items() if most is not None) or "none"

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budget, checked_name
+from aai_gateway.cli.admin_options import (
+    ConcurrentJobs,
+    ConcurrentUploads,
+    Json,
+    Period,
+    Rpm,
+    SoftBudget,
+    UploadBytes,
+    checked_budget,
+    checked_name,
+    limits_with,
+)
 from aai_gateway.cli.keys import key_json, print_keys
-from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
+from aai_gateway.cli.output import (
+    budget_json,
+    budget_text,
+    limits_text,
+    note,
+    parse_usd,
+    print_json,
+    print_table,
+)
 from aai_gateway.cli.store import existing_team, on_store
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import ALL_REGIONS, Region
@@ -34,6 +53,7 @@ Models = Annotated[
         "--model", metavar="PATTERN", help="A chat model the team may use, or `prefix/*`; repeatable."
     ),
 ]
+_HEADERS = ("Team", "Regions", "Chat models", "Spent", "Limits", "State", "Id")
 MaxBudget = Annotated[
     int | None, typer.Option("--budget", metavar="USD", parser=parse_usd, help="The most the team may spend.")
 ]
@@ -49,6 +69,10 @@ def create(
     soft_budget: SoftBudget = None,
     budget_duration: Period = None,
     model: Models = None,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
     as_json: Json = False,
 ) -> None:
     """Create a team; it may use both regions and every chat model unless limited."""
@@ -58,6 +82,7 @@ def create(
         regions=_in_order(region) or ALL_REGIONS,
         models=tuple(model or ()),
         budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
+        limits=limits_with((rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)),
     )
 
     async def work(store: Store) -> Team:
@@ -88,8 +113,7 @@ def list_teams(as_json: Json = False) -> None:
     if as_json:
         print_json([team_json(team, now) for team in found])
     elif found:
-        headers = ("Team", "Regions", "Chat models", "Spent", "State", "Id")
-        print_table(headers, [_row(team, now) for team in found])
+        print_table(_HEADERS, [_row(team, now) for team in found])
     else:
         note("There are no teams yet. Make one: aai-gateway teams create NAME")
 
@@ -109,12 +133,12 @@ def show(name: Name, as_json: Json = False) -> None:
     if as_json:
         print_json({**team_json(team, now), "keys": [key_json(key, team, now) for key in found]})
         return
-    print_table(("Team", "Regions", "Chat models", "Spent", "State", "Id"), [_row(team, now)])
+    print_table(_HEADERS, [_row(team, now)])
     typer.echo()
     print_keys(found, {team.id: team}, now)
 
 
-@app.command(epilog="Example: aai-gateway teams update newsroom --budget 100 --name news")
+@app.command(epilog="Example: aai-gateway teams update newsroom --budget 100 --concurrent-jobs 20 --rpm none")
 def update(
     name: Name,
     region: Regions = None,
@@ -126,6 +150,10 @@ def update(
     blocked: Annotated[
         bool | None, typer.Option("--block/--unblock", help="Refuse everything that the team's keys ask.")
     ] = None,
+    rpm: Rpm = None,
+    concurrent_jobs: ConcurrentJobs = None,
+    concurrent_uploads: ConcurrentUploads = None,
+    upload_bytes_per_day: UploadBytes = None,
     as_json: Json = False,
 ) -> None:
     """Change a team; what is not given stays. Holds from the next request on."""
@@ -136,23 +164,26 @@ def update(
         "blocked": blocked,
     }
     changes = {field: value for field, value in given.items() if value is not None}
+    new_limits = (rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)
     wanted = {"max_micros": budget, "soft_micros": soft_budget, "duration": budget_duration}
-    limits: dict[str, Any] = {field: value for field, value in wanted.items() if value is not None}
+    budgeted: dict[str, Any] = {field: value for field, value in wanted.items() if value is not None}
 
     async def work(store: Store) -> Team:
         from aai_gateway.store import teams
 
         async with store.write() as connection:
             team = await existing_team(connection, name)
-            if limits:
-                changes["budget"] = checked_budget(replace(team.budget, **limits))
+            if budgeted:
+                changes["budget"] = checked_budget(replace(team.budget, **budgeted))
+            if any(limit is not None for limit in new_limits):
+                changes["limits"] = limits_with(new_limits, team.limits)
             return await teams.update(connection, team.id, **changes)
 
     team, now = on_store(work), utc_now()
     if as_json:
         print_json(team_json(team, now))
     else:
-        print_table(("Team", "Regions", "Chat models", "Spent", "State", "Id"), [_row(team, now)])
+        print_table(_HEADERS, [_row(team, now)])
 
 
 @app.command(epilog="Example: aai-gateway teams delete newsroom --yes")
@@ -183,6 +214,7 @@ def team_json(team: Team, now: datetime) -> dict[str, Any]:
         "regions": [region.value for region in team.regions],
         "models": list(team.models),
         "budget": budget_json(team.budget, now),
+        "limits": asdict(team.limits),
         "blocked": team.blocked,
         "created_at": team.created_at,
         "metadata": dict(team.metadata),
@@ -195,6 +227,7 @@ def _row(team: Team, now: datetime) -> tuple[str, ...]:
         " ".join(region.value for region in team.regions),
         " ".join(team.models) or "all",
         budget_text(team.budget, now),
+        limits_text(team.limits),
         "blocked" if team.blocked else "active",
         team.id,
     )

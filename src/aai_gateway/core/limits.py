@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LARGEST_LIMIT = 10**15
+"""Limits are from 1 to this; who should do nothing at all is blocked instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -14,7 +14,8 @@ import orjson
 from aai_gateway.core.breaker import Breaker
 from aai_gateway.core.matching import Listed, listed_from
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import NotFound, UpstreamFailed
+from aai_gateway.errors import NotFound, TooManyRequests, UpstreamFailed
+from aai_gateway.gateway.fair_queue import GATEWAY
 from aai_gateway.gateway.upstream import Upstream
 
 PAGE = 200
@@ -35,6 +36,10 @@ async def ask(
     Raises NotFound for an id that it does not know, and UpstreamFailed with AssemblyAI's own status.
     """
     headers = upstream.headers(region)
+    try:
+        await upstream.turns.turn(GATEWAY)
+    except TooManyRequests as error:
+        raise UpstreamFailed(error.text, status=429, sent=False, retry_after=error.retry_after) from None
     async with upstream.request(
         region, "GET", path, headers=headers, query=query, deadline=deadline
     ) as response:

@@ -8,6 +8,7 @@ call for the ledger.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -61,6 +62,9 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 raise Forbidden("Only the master key may use this route.")
             if not litellm_host.is_listing(request):
                 require_may_write(caller)
+            if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
+                told = {name.encode(): value.encode() for name, value in standing.headers().items()}
+                notes().headers.update(told)
         except Refused as refusal:
             raise litellm_host.openai_error(refusal) from None
         return litellm_host.identity(caller)

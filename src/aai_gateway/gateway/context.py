@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aai_gateway import litellm_models
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.guesses import Guesses
+from aai_gateway.core.rates import Rates
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.chat_wire import ChatUpstream
@@ -39,6 +40,7 @@ class Gateway:
     ledger: Ledger
     submissions: Submissions
     chat: ChatUpstream
+    rates: Rates
 
 
 class Runtime:
@@ -88,6 +90,7 @@ class Runtime:
             ledger=Ledger(self._settings, store, upstream, prices),
             submissions=Submissions(self._settings, store, upstream, prices),
             chat=ChatUpstream(self._settings),
+            rates=Rates(),
         )
 
     async def _set_limits(self, store: Store) -> None:

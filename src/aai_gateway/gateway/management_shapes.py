@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, Budget, parse_duration, require_sound_limits
 from aai_gateway.core.durations import after, grace_end
+from aai_gateway.core.limits import LARGEST_LIMIT
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key
 from aai_gateway.errors import ConfigurationError, InvalidRequest
@@ -29,6 +30,11 @@ MOST_DOLLARS = 1_000_000_000
 _KEY = re.compile(r"sk-[A-Za-z0-9_-]{1,97}")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _NEVER = "-1"
+_LIMITS = {
+    "rpm_limit": "requests_per_minute",
+    **{name: name for name in ("concurrent_jobs", "concurrent_uploads", "upload_bytes_per_day")},
+}
+"""Fields of a body by what they are in `core.limits.Limits`; the first is LiteLLM's."""
 _Model = TypeVar("_Model", bound="_Body")
 
 
@@ -63,6 +69,7 @@ def _money(field: str) -> Any:
 
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Names = Annotated[list[Name], Field(max_length=1000)]
+Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
 
 
 class _Body(BaseModel):
@@ -82,6 +89,10 @@ class _Shared(_Body):
     blocked: bool | None = None
     regions: list[Region] | None = None
     allowed_model_region: Region | None = None
+    rpm_limit: Limit | None = None
+    concurrent_jobs: Limit | None = None
+    concurrent_uploads: Limit | None = None
+    upload_bytes_per_day: Limit | None = None
 
 
 class _KeyFields(_Shared):
@@ -196,7 +207,7 @@ def read(model: type[_Model], data: Mapping[str, Any], *, strict_fields: bool = 
 
 
 def _is_empty(value: object) -> bool:
-    # 0 is a value: rpm_limit 0 would promise that nothing gets through.
+    # 0 is a value: tpm_limit 0 would promise that nothing gets through.
     return value is None or value is False or value in ("", [], {})
 
 
@@ -276,6 +287,8 @@ def _shared_changes(body: _Shared, holder: VirtualKey | Team) -> dict[str, Any]:
         changes["regions"] = _regions(body)
     if sent & {"max_budget", "soft_budget", "budget_duration"}:
         changes["budget"] = _limits(body, holder.budget)
+    if limits := {_LIMITS[name]: getattr(body, name) for name in sent & _LIMITS.keys()}:
+        changes["limits"] = replace(holder.limits, **limits)
     if body.spend is not None:
         changes["spent_micros"] = body.spend
     if sent & {"metadata", "tags"}:

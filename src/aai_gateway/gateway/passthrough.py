@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,12 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import READING, Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
-from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
+from aai_gateway.errors import AccountBusy, GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.upload_limits import Allowance, allowance
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -43,6 +45,7 @@ from aai_gateway.gateway.wire import (
     respond_json,
     respond_refusal,
     response_headers,
+    with_headers,
 )
 from aai_gateway.media import MediaProbe
 from aai_gateway.store import transcripts, uploads
@@ -85,6 +88,10 @@ class Call:
     def query(self) -> str:
         """The query string as it was sent."""
         return str(self.scope["query_string"].decode("latin-1"))
+
+    async def turn(self) -> None:
+        """Wait until the team may send a request to AssemblyAI. Raises TooManyRequests."""
+        await self.gateway.upstream.turns.turn(self.caller.owner)
 
     def headers(self) -> dict[str, str]:
         """Headers for AssemblyAI. Raises UpstreamFailed (503) when the region has no key."""
@@ -133,6 +140,8 @@ class SpeechRoutes:
         caller = await gateway.identity.caller_of(
             header(scope, b"authorization") or header(scope, b"x-litellm-api-key"), client_host(scope)
         )
+        if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
+            send = with_headers(send, standing.headers())
         try:
             target = resolve(scope["method"], route_path(scope))
         except Refused:
@@ -154,14 +163,23 @@ def route_path(scope: Scope) -> str:
 
 
 async def _upload(call: Call) -> None:
+    length = header(call.scope, b"content-length")
+    size = int(length) if length is not None and length.isdecimal() else None
+    async with allowance(call.gateway.store, call.caller, size) as allowed:
+        await _upload_within(call, allowed)
+
+
+async def _upload_within(call: Call, allowed: Allowance) -> None:
     headers = call.headers()
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
     probe = MediaProbe()
+    await call.turn()
 
     async def watched() -> AsyncIterator[bytes]:
         async for chunk in body_chunks(call.receive):
             probe.feed(chunk)
+            await allowed.cover(probe.size)
             yield chunk
 
     async with call.gateway.upstream.request(
@@ -183,6 +201,7 @@ async def _upload(call: Call) -> None:
                     duration_ms=media.duration_ms if media else None,
                     channels=media.channels if media else None,
                 )
+                await allowed.end(connection)
         await _reply(call, response, body)
 
 
@@ -190,17 +209,30 @@ async def _submit(call: Call) -> None:
     require_budget(call.caller, utc_now())
     headers = call.headers()
     body = await read_body(call.receive, submission.BODY_LIMIT)
-    done = await call.gateway.submissions.submit(
-        call.caller,
-        call.region,
-        headers=headers,
-        query=call.query,
-        body=body,
-        attribution=attribution(call.caller, headers=all_headers(call.scope)),
-    )
+    done = await _submitted(call, headers, body)
     told = cost_headers(held_micros=done.held_micros if done.status == 200 else None, room=done.room)
     answer = [*response_headers(done.raw_headers), *told]
     await respond(call.send, done.status, answer, without_identifiers(done.body))
+
+
+async def _submitted(call: Call, headers: dict[str, str], body: bytes) -> submission.Submitted:
+    """Submit when it is this team's turn. A client that leaves before is dropped."""
+    submissions, owner = call.gateway.submissions, call.caller.owner
+    deadline = submissions.turns.deadline()
+    await _until_gone(call.receive, submissions.turns.turn(owner, deadline))
+    await _until_gone(call.receive, call.turn())
+    while True:
+        try:
+            return await submissions.submit(
+                call.caller,
+                call.region,
+                headers=headers,
+                query=call.query,
+                body=body,
+                attribution=attribution(call.caller, headers=all_headers(call.scope)),
+            )
+        except AccountBusy as busy:
+            await _until_gone(call.receive, submissions.turns.turn(owner, deadline, busy))
 
 
 async def _list(call: Call) -> None:
@@ -239,6 +271,7 @@ async def _export(call: Call) -> None:
 
 async def _delete(call: Call) -> None:
     row = await _require_transcript(call)
+    await call.turn()
     if row is not None and row.settled_at is None:
         # What it cost can no longer be read once it is deleted.
         try:
@@ -288,6 +321,7 @@ async def _forward(
 
     `inspect` sees a body that is short enough, and gives headers to add.
     """
+    await call.turn()
     async with call.gateway.upstream.request(
         call.region, method, call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:

@@ -22,6 +22,7 @@ from aai_gateway.core.prices import billable_options
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url, owns
 from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
+from aai_gateway.gateway.fair_queue import JobTurns
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.wire import parse_json_object
@@ -52,6 +53,8 @@ class Submissions:
         self._store = store
         self._upstream = upstream
         self._prices = prices
+        self.turns = JobTurns(store, settings.account_concurrent_jobs, settings.queue_timeout)
+        """Who submits while all of the account's jobs run waits for its turn."""
         self._under_way: set[asyncio.Task[Submitted]] = set()
 
     async def submit(
@@ -67,7 +70,8 @@ class Submissions:
         """Forward one submission as it was sent.
 
         Raises InvalidRequest for a body that cannot be owned or priced, Refused for another team's upload,
-        BudgetExceeded when its likely cost is not left, and UpstreamFailed.
+        BudgetExceeded when its likely cost is not left, TooManyRequests when no further job may run at once
+        (AccountBusy: none of the account's), and UpstreamFailed.
         """
         request = parse_json_object(body)
         audio_url = request.get("audio_url")
@@ -134,7 +138,10 @@ class Submissions:
         return Length(-(-upload.duration_ms // 1000), upload.channels)
 
     async def _hold(self, intent: intents.Intent, length: Length) -> tuple[Hold, Room]:
-        """Intent and hold on disk, at once: from now on the job cannot be lost. Raises BudgetExceeded."""
+        """Intent and hold on disk, at once: from now on the job cannot be lost.
+
+        Raises BudgetExceeded, TooManyRequests.
+        """
         async with self._store.write() as connection:
             book = await self._prices.book(connection)
             cost = likely_speech_cost(book, intent.requested, length, at=intent.created_at)
@@ -152,7 +159,8 @@ class Submissions:
                 created_at=intent.created_at,
                 expires_at=intent.created_at + timedelta(seconds=self._settings.hold_expiry),
             )
-            room = await holds.place(connection, hold)
+            most = self._settings.account_concurrent_jobs
+            room = await holds.place(connection, hold, account_jobs=most)
             await intents.open(connection, intent)
         return hold, room
 

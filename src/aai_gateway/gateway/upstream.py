@@ -10,7 +10,8 @@ import aiohttp
 from yarl import URL
 
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import UpstreamFailed
+from aai_gateway.errors import GatewayError, UpstreamFailed
+from aai_gateway.gateway.fair_queue import RequestTurns
 from aai_gateway.gateway.wire import ClientGone
 from aai_gateway.settings import Settings
 
@@ -23,6 +24,8 @@ class Upstream:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.turns = RequestTurns(settings.account_requests_per_5_minutes, settings.queue_timeout)
+        """Who sends a request waits for its turn first."""
         self._bases = {region: settings.speech_url(region) for region in Region}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
@@ -81,8 +84,9 @@ class Upstream:
         except (aiohttp.ServerTimeoutError, asyncio.TimeoutError):
             raise UpstreamFailed("AssemblyAI took too long to answer.", status=504) from None
         except aiohttp.ClientError as error:
-            # aiohttp wraps what the body iterator raised; a client that left is no fault of AssemblyAI.
-            if isinstance(error.__cause__, ClientGone):
+            # aiohttp wraps what the body iterator raised; a client that left is no fault of AssemblyAI, and
+            # neither is an upload that may not go on.
+            if isinstance(error.__cause__, (ClientGone, GatewayError)):
                 raise error.__cause__ from None
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502) from None
 

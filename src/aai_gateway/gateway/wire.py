@@ -138,3 +138,17 @@ async def respond_json(send: Send, status: int, value: Any, headers: Mapping[str
 async def respond_refusal(send: Send, refusal: Refused) -> None:
     """Send a refusal in AssemblyAI's shape, `{"error": text}`."""
     await respond_json(send, refusal.status, {"error": refusal.text}, refusal.headers)
+
+
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """A `send` that adds these headers to the answer, in place of any of the same name."""
+    added = [(name.encode(), value.encode()) for name, value in headers.items()]
+    names = {name for name, _ in added}
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name not in names]
+            message = {**message, "headers": [*kept, *added]}
+        await send(message)
+
+    return adding

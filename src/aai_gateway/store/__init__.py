@@ -10,6 +10,7 @@ from aai_gateway.store import (
     notices,
     teams,
     transcripts,
+    upload_leases,
     uploads,
     usage,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "notices",
     "teams",
     "transcripts",
+    "upload_leases",
     "uploads",
     "usage",
 ]

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, next_reset
+from aai_gateway.core.limits import NO_LIMITS, Limits
+from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import gateway_budget, holds, teams, virtual_keys
 
 
@@ -84,7 +86,7 @@ async def changed_values(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The budget of one key, team or gateway, locked until the transaction ends.
+    """The budget and the limits of one key, team or gateway, locked until the transaction ends.
 
     `scope` is `key:<hash>`, `team:<id>` or `gateway`; `name` is what people call it.
     """
@@ -95,6 +97,7 @@ class Account:
     lifetime_micros: int
     table: sa.Table
     id: str
+    limits: Limits
 
 
 async def accounts(
@@ -167,4 +170,6 @@ def _account(
     account: str,
     now: datetime,
 ) -> Account:
-    return Account(scope, name, budget_of(row, table).at(now), row[table.c.lifetime_micros], table, account)
+    limits = NO_LIMITS if table is gateway_budget else limits_of(row, table)
+    budget = budget_of(row, table).at(now)
+    return Account(scope, name, budget, row[table.c.lifetime_micros], table, account, limits)

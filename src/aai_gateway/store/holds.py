@@ -16,11 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import dollars, require_left, utc_now
 from aai_gateway.core.regions import Region
-from aai_gateway.store._budgets import accounts, save
+from aai_gateway.errors import AccountBusy, TooManyRequests
+from aai_gateway.store._budgets import Account, accounts, save
 from aai_gateway.store.dialect import insert_new
-from aai_gateway.store.schema import holds
+from aai_gateway.store.schema import holds, teams, virtual_keys
 
 _c = holds.c
+JOB_SECONDS = 10.0
+"""When to try again while all jobs that one may run are running: about as long as a short one takes (measured
+at AssemblyAI: 7 to 12 s for a minute of audio)."""
+
+_RUNNING = sa.select(sa.func.count()).where(_c.service == "speech")
+_RUNNING_OF = {
+    virtual_keys: _RUNNING.where(_c.key_hash == sa.bindparam("account")),
+    teams: _RUNNING.where(_c.team_id == sa.bindparam("account")),
+}
 _TAKE = sa.delete(holds).where(_c.id == sa.bindparam("of_id")).returning(holds)
 
 
@@ -53,11 +63,12 @@ class Room:
     warnings: tuple[str, ...] = ()
 
 
-async def place(connection: AsyncConnection, hold: Hold) -> Room:
+async def place(connection: AsyncConnection, hold: Hold, *, account_jobs: int | None = None) -> Room:
     """Set money aside in every budget of the job, or in none. Needs `Store.write`.
 
-    Raises BudgetExceeded when one has less left than the hold. A second hold with the same id replaces the
-    first.
+    Raises BudgetExceeded when one has less left than the hold, TooManyRequests when the key or the team runs
+    as many speech jobs as it may, and AccountBusy when all teams together run `account_jobs`. A second hold
+    with the same id replaces the first.
     """
     values = _values(hold)
     if not await insert_new(connection, holds, values):
@@ -66,6 +77,8 @@ async def place(connection: AsyncConnection, hold: Hold) -> Room:
     left: list[int] = []
     warnings: list[str] = []
     async for account in accounts(connection, hold.key_hash, hold.team_id, hold.created_at):
+        if hold.service == "speech":
+            await _require_a_free_job(connection, account, account_jobs)
         require_left(account.name, account.budget, hold.created_at, hold.micros)
         budget = account.budget.holding(hold.micros)
         await save(connection, account, budget)
@@ -75,6 +88,32 @@ async def place(connection: AsyncConnection, hold: Hold) -> Room:
             spent, soft = dollars(budget.spent_micros), dollars(budget.soft_micros)
             warnings.append(f"{account.name} has spent {spent}, past its soft budget of {soft}.")
     return Room(min(left, default=None), tuple(warnings))
+
+
+async def _require_a_free_job(
+    connection: AsyncConnection, account: Account, account_jobs: int | None
+) -> None:
+    """Raise unless the running jobs, the new one among them, are within the account's limit.
+
+    The locked row keeps others from counting at the same time, so no two take the last place.
+    """
+    if account.scope == "gateway":
+        if account_jobs is not None and await running_jobs(connection) > account_jobs:
+            text = f"the account runs as many jobs at once as it may, {account_jobs}."
+            raise AccountBusy(text, retry_after=JOB_SECONDS)
+        return
+    most = account.limits.concurrent_jobs
+    if most is not None and await _running(connection, account.table, account.id) > most:
+        raise TooManyRequests(f"{account.name} may run {most} jobs at once.", retry_after=JOB_SECONDS)
+
+
+async def running_jobs(connection: AsyncConnection) -> int:
+    """How many speech jobs hold money: those under way, and those that have ended and are not settled yet."""
+    return int((await connection.execute(_RUNNING)).scalar_one())
+
+
+async def _running(connection: AsyncConnection, table: sa.Table, account: str) -> int:
+    return int((await connection.execute(_RUNNING_OF[table], {"account": account})).scalar_one())
 
 
 async def release(connection: AsyncConnection, hold_id: str, now: datetime) -> Hold | None:

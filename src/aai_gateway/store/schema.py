@@ -158,15 +158,9 @@ uploads = sa.Table(
     # Of the audio, where the upload's bytes told it.
     sa.Column("duration_ms", sa.BigInteger),
     sa.Column("channels", sa.Integer),
-)
-
-# Bytes uploaded on a UTC day (YYYY-MM-DD) by `team:<id>` or `key:<hash>`.
-upload_days = sa.Table(
-    "upload_days",
-    metadata,
-    sa.Column("scope", sa.Text, primary_key=True),
-    sa.Column("day", sa.Text, primary_key=True),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
+    # Hold all that is summed up of a team's or a key's day.
+    sa.Index(None, "team_id", "created_at", "size_bytes"),
+    sa.Index(None, "key_hash", "created_at", "size_bytes"),
 )
 
 # Uploads under way of those who have a limit; a dead process's rows expire.

@@ -53,13 +53,6 @@ def _keys_and_limits() -> None:
         "SELECT hash, hash, masked, created_at FROM virtual_keys"
     )
     op.create_table(
-        "upload_days",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("day", sa.Text(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("scope", "day", name="pk_upload_days"),
-    )
-    op.create_table(
         "upload_leases",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("team_id", sa.Text()),
@@ -71,6 +64,9 @@ def _keys_and_limits() -> None:
     for column in ("team_id", "key_hash"):
         op.create_index(f"ix_upload_leases_{column}", "upload_leases", [column])
         op.create_index(f"ix_holds_service_{column}", "holds", ["service", column])
+        op.create_index(
+            f"ix_uploads_{column}_created_at_size_bytes", "uploads", [column, "created_at", "size_bytes"]
+        )
 
 
 def _transcripts() -> None:
