@@ -71,8 +71,8 @@ DEPLOYMENTS = [
             ("any", "bedrock/*", False),
             ("eu.assemblyai/lookalike", "openai/gpt-4o", False),
         ],
-        ["", f"{EU_LLM}/v1", "https://llm-gateway.assemblyai.com/v1", "https://eu.example.org/v1"],
-        [None, "eu", "EU", "us", "europe"],
+        ["", f"{EU_LLM}/v1", "https://eu.example.org/v1"],
+        [None, "EU", "europe"],
     )
 ]
 FALLBACKS = ((), ("gpt-5",), ("claude-sonnet-4-6", "gpt-5"))
@@ -108,7 +108,7 @@ def known_to_be_in_the_eu(deployment: Deployment) -> bool:
     """What a configuration means, said anew."""
     if deployment.is_assemblyai and "assemblyai/" in deployment.name:
         return deployment.name.startswith("eu.")
-    told = deployment.region_name in ("eu", "EU") or deployment.api_base == f"{EU_LLM}/v1"
+    told = deployment.region_name == "EU" or deployment.api_base == f"{EU_LLM}/v1"
     return told and (deployment.is_assemblyai or "*" not in deployment.model)
 
 
