@@ -61,8 +61,13 @@ def other_provider() -> Iterator[OtherProvider]:
         def log_message(self, format: str, *args: Any) -> None:
             """Print nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Clients may hang up."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         provider = OtherProvider(f"http://127.0.0.1:{server.server_address[1]}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
