@@ -43,7 +43,8 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"api-base": "http://127.0.0.1:9"},
 )
 MODELS = (
-    *(EU_MODEL, "eu.assemblyai/gemini-2.5-flash", "house-eu", "fast") * 4, "eu.assemblyai/gpt-5", "eu.assemblyai/nope",
+    *(EU_MODEL, "eu.assemblyai/gemini-2.5-flash", "house-eu", "fast") * 4,
+    "eu.assemblyai/gpt-5", "eu.assemblyai/nope",
     US_MODEL, "assemblyai/gpt-5", "house-eu", "house-us", "house-mixed", "fast", "slow",
     "eu.assemblyai/sneaky", "EU.assemblyai/gpt-5", "eu.assemblyai/assemblyai/gpt-5",
     "assemblyai/eu.assemblyai/x", "assemblyai/*", "eu.assemblyai/*", "eu.assemblyai/",
