@@ -211,7 +211,10 @@ def held_to_its_deployment(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _chosen(kwargs: Mapping[str, Any]) -> Any:
     info = kwargs.get("model_info")
-    found = _configured(str(info.get("id"))) if isinstance(info, Mapping) else None
+    if not isinstance(info, Mapping):
+        return None
+    # A client's own API key makes the router take a copy of the deployment, with an id of its own.
+    found = _configured(str(info.get("original_model_id") or info.get("id")))
     if found is None:
         return None
     # Where the router has not been, `model_info` is the client's.
