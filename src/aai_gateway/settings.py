@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     eu_url: HttpUrl = Field(_url("https://api.eu.assemblyai.com"), description="Speech-to-text, EU.")
     llm_us_url: HttpUrl = Field(_url("https://llm-gateway.assemblyai.com"), description="LLM Gateway, US.")
     llm_eu_url: HttpUrl = Field(_url("https://llm-gateway.eu.assemblyai.com"), description="LLM Gateway, EU.")
+    eu_link_hosts: str = Field(
+        "",
+        description="Further hosts, separated by commas, to which links in the EU route's answers may lead.",
+    )
     connect_timeout: Seconds = Field(10.0, description="Seconds to connect to AssemblyAI before 502.")
     read_timeout: Seconds = Field(60.0, description="Seconds of silence from AssemblyAI before 504.")
 
@@ -137,6 +141,12 @@ class Settings(BaseSettings):
     def speech_url(self, region: Region) -> str:
         """Base URL of speech-to-text in `region`, without a trailing slash."""
         return str(self.eu_url if region is Region.EU else self.us_url).rstrip("/")
+
+    def link_hosts(self, region: Region) -> frozenset[str]:
+        """Hosts (or `host:port`) that belong to `region` by configuration: for links in its answers."""
+        own = self.speech_url(region).partition("://")[2].partition("/")[0].casefold()
+        more = self.eu_link_hosts.casefold().split(",") if region is Region.EU else []
+        return frozenset(host.strip() for host in (own, *more) if host.strip())
 
     def llm_url(self, region: Region) -> str:
         """Base URL of the LLM Gateway in `region`, without `/v1` and without a trailing slash."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from aai_gateway.core.regions import ALL_REGIONS, Region, region_of_model, region_of_segment, require_region
+from aai_gateway.core.regions import (
+    ALL_REGIONS,
+    Region,
+    link_stays,
+    region_of_model,
+    region_of_segment,
+    require_region,
+)
 from aai_gateway.errors import Forbidden
 
 
@@ -56,3 +63,39 @@ def test_another_region_is_refused_and_says_where_to_go(region, allowed, limits)
         f"This key may not use the {region.value.upper()} region; it is limited to {limits}."
         == refused.value.text
     )
+
+
+LINKS = {
+    "https://s3.eu-west-1.amazonaws.com/bucket/redacted-audio/a.mp3?X-Amz-Signature=s": True,
+    "https://bucket.s3.eu-central-1.amazonaws.com/a.mp3": True,
+    "https://bucket.s3-eu-west-1.amazonaws.com/a.mp3": True,
+    "https://s3.dualstack.eu-north-1.amazonaws.com/bucket/a.mp3": True,
+    "https://CDN.EU.assemblyai.com/a.mp3": True,
+    "http://127.0.0.1:4001/a.mp3": True,
+    "https://audio.example.org/a.mp3": True,
+    "https://s3.us-west-2.amazonaws.com/api.assembly.ai.usw2/redacted-audio/a.mp3": False,
+    "https://api.assembly.ai.usw2.s3.amazonaws.com/a.mp3": False,
+    "https://s3.amazonaws.com/eu-west-1/a.mp3": False,
+    "https://s3.us-eu-west-1.amazonaws.com/a.mp3": False,
+    "https://eu-west-1.s3.us-east-1.amazonaws.com/a.mp3": False,
+    "https://s3.eu-west-2.amazonaws.com/london.mp3": False,
+    "https://s3.eu-west-1.amazonaws.com.example.net/a.mp3": False,
+    "https://s3.eu-west-1.amazonaws.com@example.net/a.mp3": False,
+    "https://example.net\\@s3.eu-west-1.amazonaws.com/a.mp3": False,
+    "https://cdn.assemblyai.com/a.mp3": False,
+    "https://eu.assemblyai.com.example.net/a.mp3": False,
+    "http://127.0.0.1:4000/a.mp3": False,
+    "https://unknown.cloudfront.net/a.mp3": False,
+    "ftp://cdn.eu.assemblyai.com/a.mp3": False,
+    "//cdn.eu.assemblyai.com/a.mp3": False,
+    "http://[": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("url", LINKS)
+def test_a_link_of_the_eu_route_stays_in_the_eu(url):
+    own = ("127.0.0.1:4001", "audio.example.org")
+
+    assert LINKS[url] == link_stays(url, Region.EU, own)
+    assert link_stays(url, Region.US, own)

@@ -50,6 +50,12 @@ def test_impossible_faults_are_refused(value: object):
         Fault.from_json(value)
 
 
+def test_a_redirect_names_its_place(emulator: Emulator, us: httpx.Client):
+    emulator.faults.add(Fault(status=307, location="https://example.org/"))
+    response = us.get("/v2/transcript")
+    assert (307, "https://example.org/") == (response.status_code, response.headers["location"])
+
+
 def test_speech_errors_have_assemblyais_shape(emulator: Emulator, us: httpx.Client):
     emulator.faults.add(Fault(status=429, retry_after=7))
     response = us.get("/v2/transcript")

@@ -293,3 +293,13 @@ async def test_what_cannot_be_booked_is_booked_later(house: House) -> None:
     assert [] == await house.booked()
     assert await comes(house.booked)
     assert ([COST], 0) == await house.outcome()
+
+
+async def test_a_redirect_is_neither_followed_nor_passed_on(house: House) -> None:
+    house.upstream.answer = whole(307, b"", location=f"{house.upstream.url}/elsewhere")
+
+    response = await house.client.post(house.upstream.url, json={}, follow_redirects=True)
+
+    assert 502 == response.status_code
+    assert "location" not in response.headers
+    assert ["/"] == [request.path for request in house.upstream.requests]

@@ -73,6 +73,7 @@ class Probe(CustomLogger):
         places = [kwargs.get("metadata") or {}, kwargs.get("litellm_metadata") or {}]
         tell(event="hook", hashes=[place.get("user_api_key_hash") for place in places],
              groups=[place.get("model_group") for place in places], type=str(call_type.value),
+             deployment=(kwargs.get("model_info") or {}).get("id"),
              tags=[place.get("tags") for place in places if place.get("user_api_key_hash")],
              users=[place.get("user_api_key_end_user_id") for place in places])
         if kwargs.get("seed") == 666:
@@ -253,7 +254,9 @@ def test_the_hook_runs_for_a_routes_call_and_for_the_chat_call_inside(
     response = probed.post(team, path, **asked, cache={"no-cache": True})
 
     assert 200 == response.status_code, response.text
-    assert types == [hook["type"] for hook in probed.facts("hook")[before:]]
+    hooks = probed.facts("hook")[before:]
+    assert types == [hook["type"] for hook in hooks]
+    assert [64] == [len(chosen) for chosen in {hook["deployment"] for hook in hooks}]  # one, by its id
     assert ([], 1) == (held(probed.gateway, team), len(booked(probed.gateway, team)))
 
 

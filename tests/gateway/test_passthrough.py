@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from opened_gateway import MASTER, another_key, opened_gateway, speech_client
+from recording_upstream import answering, recording_upstream
 
 from aai_gateway.core.regions import Region
 from aai_gateway.emulator import Emulator, Fault
@@ -164,3 +165,51 @@ async def test_a_narrowed_key_is_a_stranger_to_its_own_team(
         assert 200 == (await narrow.delete(f"{SUBMIT}/{mine}")).status_code
     both = (await client.get(SUBMIT)).json()["transcripts"]
     assert {theirs, mine} < {row["id"] for row in both}
+
+
+REDACTED = "/eu.assemblyai/v2/transcript/11111111-2222-4333-8444-555555555555/redacted-audio"
+WITHHELD = "AssemblyAI's link to this audio may lead out of the EU region; it is withheld."
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "expected"),
+    [
+        ({"redacted_audio_url": "https://s3.eu-west-1.amazonaws.com/b/a.mp3"}, 200, 200),
+        ({"redacted_audio_url": "https://audio.example.org/a.mp3"}, 200, 200),
+        ({"redacted_audio_url": "https://s3.us-west-2.amazonaws.com/usw2/a.mp3?sig=s3cret"}, 200, 502),
+        ({"redacted_audio_url": "https://unknown.example.org/a.mp3"}, 200, 502),
+        ({"status": "ready", "further": "//s3.us-west-2.amazonaws.com/a.mp3"}, 202, 502),
+        (b"not JSON", 200, 502),
+        ({"error": "A redacted audio file for this transcript ID doesn't exist."}, 400, 400),
+    ],
+    ids=["Ireland", "configured", "Oregon", "unknown", "another field", "unreadable", "refused"],
+)
+async def test_links_of_the_eu_route_stay_in_the_eu(
+    emulator: Emulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    answer: object,
+    status: int,
+    expected: int,
+):
+    with recording_upstream() as upstream:
+        upstream.answer = answering(answer, status)
+        hosts = "audio.example.org, other.example.org"
+        settings = {"eu_url": upstream.url, "eu_link_hosts": hosts}
+        async with (
+            opened_gateway(emulator, tmp_path, **settings) as gateway,
+            speech_client(gateway, MASTER) as client,
+        ):
+            got = await client.get(REDACTED)
+    assert expected == got.status_code
+    assert (answer if expected != 502 else {"error": WITHHELD}) == got.json()
+    assert "s3cret" not in caplog.text
+    assert (expected == 502) == ("withheld a link" in caplog.text)
+
+
+async def test_the_us_route_passes_its_links_on(client: httpx.AsyncClient, emulator: Emulator):
+    body = {"audio_url": HELLO, "redact_pii": True, "redact_pii_audio": True}
+    made = (await client.post(SUBMIT, json=body)).json()["id"]
+    while (got := await client.get(f"{SUBMIT}/{made}/redacted-audio")).status_code == 400:
+        pass
+    assert got.json()["redacted_audio_url"].startswith(emulator.urls.us)

@@ -7,10 +7,16 @@ ever answers "the other region".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from enum import Enum
+from urllib.parse import urlsplit
 
 from aai_gateway.errors import Forbidden
+
+_AWS = re.compile(r"(?:.+\.)?(?:s3-)?([a-z0-9-]+)\.amazonaws\.com")
+_EU_OF_AWS = frozenset({"eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3"})
+"""AWS's regions in the European Union; eu-west-2 is in London, eu-central-2 in Zurich."""
 
 
 class Region(str, Enum):
@@ -44,6 +50,30 @@ def region_of_model(model: str) -> tuple[Region, str] | None:
         if model.startswith(region.model_prefix) and len(model) > len(region.model_prefix):
             return region, model[len(region.model_prefix) :]
     return None
+
+
+def link_stays(url: str, region: Region, own_hosts: Collection[str] = ()) -> bool:
+    """Whether a link that AssemblyAI gave, such as to redacted audio, leads nowhere but to `region`.
+
+    Only the EU is kept to itself: its links must name a host of `*.eu.assemblyai.com`, of AWS in a region of
+    the European Union, or of `own_hosts` (`host` or `host:port`). A host that is not known to be there is
+    taken to be elsewhere: AssemblyAI documents a bucket of the US only.
+    """
+    if region is not Region.EU:
+        return True
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        authority = parts.netloc.casefold()
+    except ValueError:
+        return False
+    # Readers of URLs differ over these, and a bucket's link has none.
+    if "@" in authority or "\\" in url or parts.scheme not in ("http", "https"):
+        return False
+    if authority in own_hosts or host in own_hosts or host.endswith(".eu.assemblyai.com"):
+        return True
+    aws = _AWS.fullmatch(host)
+    return aws is not None and aws.group(1) in _EU_OF_AWS
 
 
 def require_region(region: Region, allowed: Collection[Region]) -> None:

@@ -25,7 +25,8 @@ class Fault:
 
     `host` ("us", "eu", "llm-us", "llm-eu"), `method` and `path` (a glob such as `/v2/transcript/*`) say
     which; None matches all. `count` is how many times (None: until cleared), `probability` how often. With
-    a `status` the request is refused with it (and `retry_after` seconds, and the text `error`);
+    a `status` the request is refused with it (and `retry_after` seconds, the text `error`, and for a redirect
+    its `location`);
     `delay_seconds` makes it slow; `cut` closes the connection without an answer. With `after` all that
     happens once the request was carried out, charges included: only its answer is late, wrong or lost.
     """
@@ -36,6 +37,7 @@ class Fault:
     status: int | None = None
     error: str | None = None
     retry_after: int | None = None
+    location: str | None = None
     delay_seconds: float = 0.0
     cut: bool = False
     after: bool = False
@@ -45,8 +47,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.status is None and not self.cut and self.delay_seconds <= 0:
             raise FaultError("a fault needs a status, a delay_seconds or cut")
-        if self.status is not None and not 400 <= self.status <= 599:
-            raise FaultError("status must be 400 to 599")
+        if self.status is not None and not 300 <= self.status <= 599:
+            raise FaultError("status must be 300 to 599")
         if self.count is not None and self.count < 1:
             raise FaultError("count must be 1 or more, or null for ever")
         if not 0 < self.probability <= 1:
@@ -97,6 +99,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "method": _STRING,
     "path": _STRING,
     "error": _STRING,
+    "location": _STRING,
     "status": _INTEGER,
     "retry_after": _INTEGER,
     "count": _INTEGER,

@@ -193,6 +193,8 @@ class Emulator:
         response = encoded(orjson.dumps(fault.body(host)), fault.status)
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)
+        if fault.location is not None:
+            response.headers["Location"] = fault.location
         return response
 
 

@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import chat_models, token_usage_from
-from aai_gateway.core.regions import Region, region_of_model, require_region
+from aai_gateway.core.regions import Region, region_of_model
+from aai_gateway.core.routing import Attempt, Deployment, Host
 from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
@@ -53,9 +55,11 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     async def authenticate(self, request: Any, api_key: str) -> Any:
         """LiteLLM's `custom_auth`: the same identity as on the speech routes."""
         gateway = await self._ready()
+        noted = notes()
         key = presented_key(request.headers.get("authorization")) or api_key
         try:
             caller = await gateway.identity.caller_of_key(key, client_host(request.scope))
+            noted.caller = caller
             if caller.is_admin:
                 return litellm_host.admin_identity(key)
             if not litellm_host.is_model_request(request):
@@ -64,7 +68,9 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 require_may_write(caller)
             if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
                 told = {name.encode(): value.encode() for name, value in standing.headers().items()}
-                notes().headers.update(told)
+                noted.headers.update(told)
+            if not routing.may_leave_eu(caller) and not litellm_host.passes_hook(request):
+                raise Forbidden("This key is limited to regions, which this route does not keep to.")
         except Refused as refusal:
             raise litellm_host.openai_error(refusal) from None
         return litellm_host.identity(caller)
@@ -74,14 +80,16 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     ) -> dict[str, Any]:
         """Refuse early what may not be, and keep AssemblyAI's own parameters from LiteLLM."""
         model = str(data.get("model") or "")
-        if region_of_model(model) is None:
-            return data
         gateway = await self._ready()
         try:
+            if (named := region_of_model(model)) is None:
+                _begin_beside(gateway, model)
+                return data
             chat_request.check_form(data)
             caller = await self._caller(gateway, user_api_key_dict.api_key)
             require_budget(caller, utc_now())
-            _require_models(caller, model, data)
+            routing.model(caller, _attempt(*named, data))
+            notes().begun_in = named[0]
         except Refused as refusal:
             raise litellm_host.openai_error(refusal) from None
         return chat_request.as_sent(data)
@@ -89,11 +97,11 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
     ) -> dict[str, Any] | None:
-        """The last look before the LLM Gateway: region, host and key, whose transcript, and the hold."""
-        if not _is_assemblyai(kwargs):
-            return None
+        """The last look before a provider: region, and for the LLM Gateway host, key, transcript and hold."""
         gateway = await self._ready()
         try:
+            if not _is_assemblyai(kwargs):
+                return await self._beside(gateway, kwargs)
             call = await self._allowed(gateway, kwargs)
             account_key = gateway.upstream.account_key(call.region)
             api_base = f"{gateway.settings.llm_url(call.region)}/v1"
@@ -121,7 +129,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             region: frozenset(model.id for model in chat_models(gateway.prices.current, region, utc_now()))
             for region in Region
         }
-        return [name for name in model_names if _may_see(caller, name, offered)]
+        return [name for name in model_names if _may_see(gateway, caller, name, offered)]
 
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: Any, call_type: Any
@@ -179,10 +187,16 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         metadata = chat_request.trusted_metadata(kwargs)
         caller = await self._caller(gateway, metadata.get("user_api_key_hash"))
         require_may_write(caller)
-        named = region_of_model(str(metadata.get("model_group")))
-        region = named[0] if named else self._configured_region(gateway, kwargs)
         model = _bare(kwargs)
-        _require_models(caller, f"{region.model_prefix}{model}", kwargs)
+        deployment = litellm_host.deployment(kwargs) or Deployment(
+            name=str(metadata.get("model_group")),
+            model=model,
+            is_assemblyai=True,
+            api_base=str(kwargs.get("api_base") or ""),
+        )
+        attempt = _attempt(_region(gateway, deployment), model, kwargs)
+        region = routing.model(caller, attempt, notes().begun_in).region
+        notes().begun_in = notes().begun_in or region
         for transcript_id in chat_request.transcript_ids(kwargs):
             row = await gateway.identity.transcript(region, transcript_id)
             require_owner(caller, row.owner if row else None, row.key_hash if row else None)
@@ -200,6 +214,22 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 end_user=metadata.get("user_api_key_end_user_id"),
             ),
         )
+
+    async def _beside(self, gateway: Gateway, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        """Another provider's attempt: left alone, or in the EU held to where its deployment is.
+
+        Raises Forbidden.
+        """
+        caller = notes().caller
+        if caller is None:
+            if not (key_hash := chat_request.trusted_metadata(kwargs).get("user_api_key_hash")):
+                return None  # nobody's: LiteLLM's own look at its models
+            caller = await self._caller(gateway, key_hash)
+        deployment = litellm_host.deployment(kwargs)
+        region = _region(gateway, deployment) if deployment is not None else Region.US
+        routing.model(caller, Attempt(Host.OTHER, region), notes().begun_in)
+        notes().begun_in = notes().begun_in or region
+        return litellm_host.held_to_its_deployment(kwargs) if region is Region.EU else None
 
     async def _held(self, gateway: Gateway, call: ChatCall, kwargs: Mapping[str, Any]) -> Completion:
         """The completion that this call makes, with its hold in place. Raises BudgetExceeded."""
@@ -241,13 +271,6 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             return MASTER
         return await gateway.identity.caller_of_hash(key_hash)
 
-    @staticmethod
-    def _configured_region(gateway: Gateway, kwargs: Mapping[str, Any]) -> Region:
-        """The region that a deployment with a name of its own was configured for, by its `api_base`."""
-        base = str(kwargs.get("api_base") or "")
-        eu = base.startswith((gateway.settings.llm_url(Region.EU), "https://llm-gateway.eu."))
-        return Region.EU if eu else Region.US
-
 
 def _steered(kwargs: Mapping[str, Any], call: ChatCall, api_base: str, account_key: str) -> dict[str, Any]:
     """The arguments of an allowed call with where it goes, by what key, and its price list."""
@@ -267,17 +290,34 @@ def _steered(kwargs: Mapping[str, Any], call: ChatCall, api_base: str, account_k
     return steered
 
 
-def _require_models(caller: Caller, name: str, data: Mapping[str, Any]) -> None:
-    """Raise Forbidden unless `caller` may use this model, its region, and the fallbacks it asks for."""
-    found = region_of_model(name)
-    if found is None:
-        raise Forbidden(f"{name} is no AssemblyAI chat model.")
-    region, _ = found
-    require_region(region, caller.regions)
-    wanted = (name, *(f"{region.model_prefix}{fallback.model}" for fallback in chat_request.fallbacks(data)))
-    for model in wanted:
-        if not caller.may_use_model(model):
-            raise Forbidden(f"This key may not use {model}.")
+def _attempt(region: Region, model: str, data: Mapping[str, Any]) -> Attempt:
+    """What a request asks for at AssemblyAI, in a region, of a model by AssemblyAI's name."""
+    models = (model, *(fallback.model for fallback in chat_request.fallbacks(data)))
+    return Attempt(
+        Host.LLM,
+        region,
+        models=tuple(f"{region.model_prefix}{name}" for name in models),
+        is_global=chat_request.names_region(data),
+    )
+
+
+def _begin_beside(gateway: Gateway, model: str) -> None:
+    """Note where a request begins whose model has a name of LiteLLM's config. Raises Forbidden."""
+    caller, regions = notes().caller, _regions(gateway, model)
+    if caller is not None and not regions & {*caller.regions}:
+        routing.model(caller, Attempt(Host.OTHER, next(iter(regions))))
+    notes().begun_in = routing.begins_in(regions)
+
+
+def _regions(gateway: Gateway, model: str) -> set[Region]:
+    """The regions to which a model's name of LiteLLM's config may lead; an unknown one leads anywhere."""
+    if named := region_of_model(litellm_host.unaliased(model)):
+        return {named[0]}
+    return {_region(gateway, found) for found in litellm_host.deployments(model)} or {Region.US}
+
+
+def _region(gateway: Gateway, deployment: Deployment) -> Region:
+    return deployment.region(gateway.settings.llm_url(Region.EU))
 
 
 def _is_assemblyai(kwargs: Mapping[str, Any]) -> bool:
@@ -290,10 +330,11 @@ def _bare(kwargs: Mapping[str, Any]) -> str:
     return str(kwargs.get("model")).removeprefix(f"{PROVIDER}/")
 
 
-def _may_see(caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:
+def _may_see(gateway: Gateway, caller: Caller, name: str, offered: Mapping[Region, frozenset[str]]) -> bool:
     found = region_of_model(name)
     if found is None:
-        return caller.may_use_model(name)
+        within = routing.may_leave_eu(caller) or bool(_regions(gateway, name) & {*caller.regions})
+        return within and caller.may_use_model(name)
     region, model = found
     return region in caller.regions and model in offered[region] and caller.may_use_model(name)
 

@@ -7,6 +7,7 @@ it stands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ CONTROLS = frozenset(
     | {"specific_deployment", "ssl_verify"}
 )
 """Parameters that steer LiteLLM's connection. A client's are dropped: the gateway sets these."""
+
+_STEERING = re.compile(r"region|location|endpoint|base|url|host|^(aws|azure|s3|vertex|watsonx)_")
 
 _OWN_PLACE = ("api_key", "messages", "model", "stream", "stream_options")
 """Parameters that LiteLLM reads at the top level only; in `extra_body` they would contradict it unseen."""
@@ -67,6 +70,11 @@ def as_sent(data: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "extra_body": {**(data.get("extra_body") or {}), **moved}}
 
 
+def steers(name: str) -> bool:
+    """Whether a parameter's name sounds as if it chose where a provider is asked, or as whom."""
+    return name in CONTROLS or _STEERING.search(name.casefold()) is not None
+
+
 def transcript_ids(data: Mapping[str, Any]) -> list[str]:
     """Every transcript id of a request, as text; one that is no text cannot be anyone's."""
     return [str(value) for name, value in _parameters(data) if name == "transcript_id" and value is not None]
@@ -75,6 +83,11 @@ def transcript_ids(data: Mapping[str, Any]) -> list[str]:
 def wants_global(data: Mapping[str, Any]) -> bool:
     """Whether the request asks for `model_region: "global"`, the list price."""
     return any(place.get("model_region") == "global" for place in _places(data))
+
+
+def names_region(data: Mapping[str, Any]) -> bool:
+    """Whether the request carries a `model_region` of any value at a place that AssemblyAI may read."""
+    return any(name == "model_region" and value is not None for name, value in _parameters(data))
 
 
 def fallbacks(data: Mapping[str, Any]) -> tuple[Fallback, ...]:

@@ -18,6 +18,7 @@ import httpx
 from aai_gateway.errors import BudgetExceeded
 from aai_gateway.gateway.chat_answer import Answered, StreamReader, is_clear_refusal, read_answer
 from aai_gateway.gateway.completion import Completion
+from aai_gateway.gateway.upstream import REDIRECTED, REDIRECTS
 from aai_gateway.settings import Settings
 
 log = logging.getLogger("aai_gateway")
@@ -32,7 +33,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
 class ChatUpstream:
-    """The LLM Gateways: pooled connections, and what is under way. Redirects are not followed."""
+    """The LLM Gateways: pooled connections, and what is under way. Redirects are failures."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -95,6 +96,10 @@ class ChatUpstream:
             return _passed_on(response, stream=stream)
         # From here a broken connection leaves the hold: nobody knows how the completion ended.
         body = await response.aread()
+        if response.status_code in REDIRECTS:
+            await _release(completion)
+            failure = {"error": {"message": REDIRECTED, "type": "api_error"}}
+            return httpx.Response(502, json=failure, request=request)
         if is_clear_refusal(response.status_code, body):
             await _release(completion)
         elif response.status_code == 200 and (answered := read_answer(body)) is not None:

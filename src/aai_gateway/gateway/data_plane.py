@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aai_gateway.core.operations import speech_region
+from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Caller
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
@@ -23,6 +25,7 @@ class Notes:
     `retry_after` is an upstream's, should it end in 429 or 503; `headers` have lower-case names, and win;
     `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
     is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
+    `caller` is who was authenticated, `begun_in` the region of the first attempt at a model.
     """
 
     retry_after: str | None = None
@@ -30,6 +33,8 @@ class Notes:
     waiting: Any = None
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     headers: dict[bytes, bytes] = field(default_factory=dict)
+    caller: Caller | None = None
+    begun_in: Region | None = None
 
 
 _notes: ContextVar[Notes] = ContextVar("aai_gateway_notes")

@@ -23,6 +23,9 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 - the hooks run in the context of the client's request: what they note reaches its answer's headers;
 - the metadata with `user_api_key_hash` has `tags`, gathered from the request's body and headers, and
   `user_api_key_end_user_id`, the end user that LiteLLM found;
+- the `model_info` of the deployment hook's arguments has the `id` of the deployment that the router chose,
+  also in the chat call inside a route's own; `llm_router.get_deployment` and `get_model_list` know them;
+- every route of `_MODEL_ROUTES` but those of `_UNHOOKED` asks a provider through the deployment hook;
 - `litellm.budget_exceeded_status_code` is the status of LiteLLM's own `budget_exceeded` errors;
 - `litellm.global_disable_no_log_param` keeps a client's `no-log` from hiding a completion.
 """
@@ -32,20 +35,23 @@ from __future__ import annotations
 import hmac
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import LitellmUserRoles, ProxyErrorTypes, ProxyException, UserAPIKeyAuth
+from litellm.types.router import LiteLLM_Params
 from litellm.types.utils import CacheCreationTokenDetails
 from openai import AsyncOpenAI
 
 from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_REGIONS
+from aai_gateway.core.routing import Deployment
 from aai_gateway.core.tenancy import Caller, hash_key
 from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
+from aai_gateway.gateway import chat_request
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.litellm_models import PROVIDER
 
@@ -65,9 +71,14 @@ stored answers, tools or whole provider accounts between all keys, so they are t
 
 _LISTINGS = re.compile(r"(?:/v1)?/(?:models(?:/.+)?|model/info)|/model_group/info")
 """Of those, what a GET only looks at."""
+_UNHOOKED = re.compile(r"/utils/token_counter|/v1/messages/count_tokens|(?:/v1beta)?/models/.+:countTokens")
+"""Of those, the routes that may ask a provider past the deployment hook: to count tokens."""
 
 _AROUND_CHAT = ("anthropic_messages", "aresponses", "agenerate_content", "agenerate_content_stream")
 """Types of calls that LiteLLM turns into a chat completion."""
+
+_HARMLESS = frozenset({"drop_params", "model_info", "tags"})
+"""Parameters of a deployment that a call may carry otherwise: they say nothing of where it goes."""
 
 
 def proxy_is_loading() -> bool:
@@ -149,6 +160,98 @@ def is_listing(request: Any) -> bool:
     from litellm.proxy.auth.auth_utils import get_request_route
 
     return request.method == "GET" and _LISTINGS.fullmatch(get_request_route(request)) is not None
+
+
+def passes_hook(request: Any) -> bool:
+    """Whether whatever this request asks of a provider comes by the deployment hook, attempt for attempt.
+
+    A web socket's one attempt may serve for many, so it does not; LiteLLM shows it as a GET.
+    """
+    from litellm.proxy.auth.auth_utils import get_request_route
+
+    route = get_request_route(request)
+    if request.method == "GET" and route.endswith("/responses"):
+        return False
+    return _UNHOOKED.fullmatch(route) is None
+
+
+def unaliased(name: str) -> str:
+    """The name that a model's alias in the router's settings stands for; any other name as it is."""
+    from litellm.proxy import proxy_server
+
+    router = proxy_server.llm_router
+    found = router.model_group_alias.get(name, name) if router is not None else name
+    return str(found["model"] if isinstance(found, Mapping) else found)
+
+
+def deployments(name: str) -> list[Deployment]:
+    """The deployments to which a model's name may lead, by LiteLLM's aliases and wildcards too."""
+    from litellm.proxy import proxy_server
+
+    router = proxy_server.llm_router
+    if router is None or not name:
+        return []
+    ids = [entry["model_info"]["id"] for entry in router.get_model_list(model_name=name) or []]
+    configured = [_configured(id_) for id_ in (*ids, name)]
+    return [_described(found) for found in configured if found is not None]
+
+
+def deployment(kwargs: Mapping[str, Any]) -> Deployment | None:
+    """The deployment that the router chose for this attempt; None for a call that it did not route."""
+    found = _chosen(kwargs)
+    return _described(found) if found is not None else None
+
+
+def held_to_its_deployment(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of another provider's attempt, with nothing in them that could lead it elsewhere.
+
+    Where it goes and as whom are the configuration's alone; a client's word on it is dropped.
+    """
+    found = _chosen(kwargs)
+    assert found is not None
+    fixed = found.litellm_params.model_dump(exclude_none=True)
+    left = {
+        name: value
+        for name, value in kwargs.items()
+        if not chat_request.steers(name) and (name in _HARMLESS or name not in LiteLLM_Params.model_fields)
+    }
+    return {**left, **fixed}
+
+
+def _chosen(kwargs: Mapping[str, Any]) -> Any:
+    info = kwargs.get("model_info")
+    if not isinstance(info, Mapping):
+        return None
+    # A client's own API key makes the router take a copy of the deployment, with an id of its own.
+    found = _configured(str(info.get("original_model_id") or info.get("id")))
+    if found is None:
+        return None
+    # Where the router has not been, `model_info` is the client's.
+    model = found.litellm_params.model
+    return found if _is_ours(found) or kwargs.get("model") in (model, model.partition("/")[2]) else None
+
+
+def _configured(deployment_id: str) -> Any:
+    from litellm.proxy import proxy_server
+
+    router = proxy_server.llm_router
+    return router.get_deployment(model_id=deployment_id) if router is not None else None
+
+
+def _described(found: Any) -> Deployment:
+    parameters = found.litellm_params
+    return Deployment(
+        name=found.model_name,
+        model=parameters.model,
+        is_assemblyai=_is_ours(found),
+        api_base=str(parameters.api_base or ""),
+        region_name=parameters.region_name,
+    )
+
+
+def _is_ours(found: Any) -> bool:
+    parameters = found.litellm_params
+    return PROVIDER in (parameters.custom_llm_provider, str(parameters.model).partition("/")[0])
 
 
 def admin_identity(key: str) -> UserAPIKeyAuth:

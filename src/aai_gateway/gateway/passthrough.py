@@ -17,12 +17,21 @@ from typing import Any
 import aiohttp
 import orjson
 
+from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.operations import READING, Operation, Target, resolve
-from aai_gateway.core.regions import Region, require_region
+from aai_gateway.core.operations import READING, Operation, Target
+from aai_gateway.core.regions import Region, link_stays
 from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
-from aai_gateway.errors import AccountBusy, GatewayError, Refused, StoreError, UpstreamFailed
+from aai_gateway.errors import (
+    AccountBusy,
+    GatewayError,
+    MethodNotAllowed,
+    Refused,
+    StoreError,
+    UnknownOperation,
+    UpstreamFailed,
+)
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
@@ -143,11 +152,10 @@ class SpeechRoutes:
         if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
             send = with_headers(send, standing.headers())
         try:
-            target = resolve(scope["method"], route_path(scope))
-        except Refused:
+            target = routing.speech(caller, scope["method"], route_path(scope))
+        except (UnknownOperation, MethodNotAllowed):
             log.warning("refused unknown operation %s %r", scope["method"], scope["path"])
             raise
-        require_region(target.region, caller.regions)
         if target.operation not in READING:
             require_may_write(caller)
         await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
@@ -269,6 +277,41 @@ async def _export(call: Call) -> None:
     await _until_gone(call.receive, _forward(call, "GET"))
 
 
+async def _redacted_audio(call: Call) -> None:
+    await _require_transcript(call)
+    await read_body(call.receive, SMALL_BODY_LIMIT)
+
+    async def fetch() -> None:
+        await call.turn()
+        async with call.gateway.upstream.request(
+            call.region, "GET", call.target.upstream_path, headers=call.headers(), query=call.query
+        ) as response:
+            body = await _whole(response)
+            if response.status < 400:
+                _require_links_to_stay(call, body)
+            await _reply(call, response, body)
+
+    await _until_gone(call.receive, fetch())
+
+
+def _require_links_to_stay(call: Call, body: bytes) -> None:
+    """Raise UpstreamFailed when an answer has a link out of the route's region."""
+    hosts = call.gateway.settings.link_hosts(call.region)
+    for link in _links(body):
+        if not link_stays(link, call.region, hosts):
+            region = call.region.value.upper()
+            # Without path and query: whoever has the link can fetch the audio.
+            log.error(
+                "withheld a link for transcript %s to %r, which is not known to be in the %s region",
+                call.transcript_id,
+                "/".join(link.split("/")[:3]),
+                region,
+            )
+            raise UpstreamFailed(
+                f"AssemblyAI's link to this audio may lead out of the {region} region; it is withheld."
+            )
+
+
 async def _delete(call: Call) -> None:
     row = await _require_transcript(call)
     await call.turn()
@@ -300,7 +343,7 @@ _HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
     Operation.SRT: _export,
     Operation.VTT: _export,
     Operation.WORD_SEARCH: _export,
-    Operation.REDACTED_AUDIO: _export,
+    Operation.REDACTED_AUDIO: _redacted_audio,
 }
 
 
@@ -389,6 +432,16 @@ def _member(body: bytes, name: str) -> Any:
     except ValueError:
         return None
     return value.get(name) if isinstance(value, dict) else None
+
+
+def _links(body: bytes) -> list[str]:
+    """The links in a JSON object; an answer that cannot be read counts as one that leads nowhere known."""
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        return [""]
+    members = value.values() if isinstance(value, dict) else [value]
+    return [member for member in members if isinstance(member, str) and "//" in member]
 
 
 async def _until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

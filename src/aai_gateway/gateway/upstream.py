@@ -15,12 +15,15 @@ from aai_gateway.gateway.fair_queue import RequestTurns
 from aai_gateway.gateway.wire import ClientGone
 from aai_gateway.settings import Settings
 
+REDIRECTS = frozenset({300, 301, 302, 303, 305, 307, 308})
+REDIRECTED = "AssemblyAI answered with a redirect, which the gateway does not follow."
+
 KEEP_ALIVE_SECONDS = 15.0
 """Shorter than load balancers keep a connection, so that a request is not sent into a closing one."""
 
 
 class Upstream:
-    """AssemblyAI's speech-to-text hosts. Redirects are not followed; bodies are not decoded."""
+    """AssemblyAI's speech-to-text hosts. Redirects are failures; bodies are not decoded."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,6 +67,7 @@ class Upstream:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; the query string goes out as given. Raises UpstreamFailed (502, 504).
 
+        A redirect is such a failure: neither the gateway nor its client shall follow it to another host.
         `deadline` is the seconds that everything may take, the reading of the answer included.
         """
         url = URL(f"{self._bases[region]}{path}{'?' + query if query else ''}", encoded=True)
@@ -76,6 +80,8 @@ class Upstream:
                 allow_redirects=False,
                 timeout=self._timeout(deadline),
             ) as response:
+                if response.status in REDIRECTS:
+                    raise UpstreamFailed(REDIRECTED, status=502)
                 yield response
         except ClientGone:
             raise

@@ -112,6 +112,9 @@ def test_an_encoded_answer_is_left_encoded(client: httpx.Client, upstream: Recor
     assert "WEBVTT" == client.get(f"{POLL}/vtt").text
 
 
-def test_redirects_are_not_followed(client: httpx.Client, upstream: RecordingUpstream):
+def test_redirects_are_neither_followed_nor_passed_on(client: httpx.Client, upstream: RecordingUpstream):
     upstream.answer = answering(b"", 302, {"Location": "http://127.0.0.1:9/"})
-    assert 302 == client.get(POLL, follow_redirects=False).status_code
+    got = client.get(POLL, follow_redirects=True)
+    text = "AssemblyAI answered with a redirect, which the gateway does not follow."
+    assert (502, {"error": text}) == (got.status_code, got.json())
+    assert "location" not in got.headers

@@ -1,0 +1,19 @@
+"""`python -m fuzzing NAME`: fuzz, print what was sent and what arrived; exit status 1 for any wrong."""
+
+from __future__ import annotations
+
+import typer
+
+from fuzzing import residency
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command("residency", epilog="Example: scripts/fuzz residency --requests 20000 --seed 1")(residency.main)
+
+
+@app.callback()
+def fuzz() -> None:
+    """Random requests through the real proxy, judged by what arrived behind it."""
+
+
+if __name__ == "__main__":
+    app()
