@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from aai_gateway.core.operations import speech_region
+from aai_gateway.core.operations import route_of
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
@@ -65,7 +65,7 @@ class DataPlane:
             return
         for root in self._roots(scope):
             path = scope["path"][len(root) :]
-            if speech_region(path) is not None:
+            if route_of(path) is not None:
                 await self._speech({**scope, "root_path": root}, receive, send)
                 return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
