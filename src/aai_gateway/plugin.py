@@ -14,6 +14,7 @@ from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.wire import ASGIApp
@@ -33,7 +34,7 @@ def _install() -> ChatHooks:
     require_no_database()
     runtime = Runtime(get_settings(), litellm_budget.configured_limits(get_settings()))
     hooks = ChatHooks(runtime.ready)
-    speech = SpeechRoutes(runtime.ready)
+    speech = SpeechRoutes(runtime.ready, LLM_HANDLERS)
 
     async def store() -> Store:
         return (await runtime.ready()).store

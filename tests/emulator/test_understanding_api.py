@@ -1,4 +1,4 @@
-"""Speech understanding at the emulated LLM Gateway, by the official SDK and against AssemblyAI's description."""
+"""Speech understanding at the emulated LLM Gateway, by the official SDK and AssemblyAI's description."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_each_task_is_answered_from_the_transcript_and_described(
     first = answer.utterances[0]
     assert "Ann" == first["speaker"]
     assert f"[es] {first['text']}" == first["translated_texts"]["es"]
-    assert transcript["text"] == response["custom_formatting"]["formatted_text"]
+    assert {"503-555-0142": "(503)555-0142"} == response["custom_formatting"]["mapping"]
+    assert "line at (503)555-0142" in response["custom_formatting"]["formatted_text"]
     assert len(answer.utterances) == len(response["custom_formatting"]["formatted_utterances"])
     assert response["summarization"]["summary"]
     # It is not kept: the transcript is as it was.

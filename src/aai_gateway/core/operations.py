@@ -156,6 +156,11 @@ def resolve(method: str, path: str) -> Target:
     return Target(route.region, operation, transcript_id, upstream, route.host)
 
 
+def is_transcript_id(text: str) -> bool:
+    """Whether a text may be the id of a transcript, and stand in a path as it is."""
+    return _TRANSCRIPT_ID.fullmatch(text) is not None
+
+
 def route_of(path: str) -> Route | None:
     """The route of AssemblyAI's that `path` addresses in any spelling, or None.
 
@@ -198,7 +203,7 @@ def _shape(rest: str) -> tuple[str, str | None]:
     parts = rest.removesuffix("/").split("/")
     if len(parts) < 4 or parts[:3] != ["", "v2", "transcript"]:
         return "/".join(parts), None
-    if not _TRANSCRIPT_ID.fullmatch(parts[3]):
+    if not is_transcript_id(parts[3]):
         return "", None
     return "/".join([*parts[:3], "{id}", *parts[4:]]), parts[3]
 

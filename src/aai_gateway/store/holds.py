@@ -8,7 +8,7 @@ life.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +53,12 @@ class Room:
 
     left_micros: int | None
     warnings: tuple[str, ...] = ()
+
+    def after(self, held: Hold, micros: int) -> Room:
+        """What is left when a charge has taken the hold's place."""
+        if self.left_micros is None:
+            return self
+        return replace(self, left_micros=max(0, self.left_micros + held.micros - micros))
 
 
 async def place(connection: AsyncConnection, hold: Hold) -> Room:
