@@ -34,7 +34,7 @@ _REPLACED = frozenset(
 )
 """Headers that LiteLLM could take another key from, or that say how long the client's body was."""
 _PROVIDER = "AssemblyaiException - "
-_ADDED = (". Received Model Group=", "\nReceived Model Group=")
+_ADDED = ("\n\nLiteLLM: ", ". Received Model Group=")
 """What LiteLLM puts before and after AssemblyAI's words."""
 
 

@@ -1,4 +1,4 @@
-"""AssemblyAI's LLM Gateway as its SDK calls it: `/llm-gateway.assemblyai/*`, `/llm-gateway.eu.assemblyai/*`."""
+"""AssemblyAI's LLM Gateway for its own SDK: `/llm-gateway.assemblyai/*`, `/llm-gateway.eu.assemblyai/*`."""
 
 from __future__ import annotations
 
