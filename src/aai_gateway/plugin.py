@@ -15,6 +15,7 @@ from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.wire import ASGIApp
@@ -36,7 +37,7 @@ def _install() -> ChatHooks:
     guesses = Guesses(settings.unknown_keys_per_minute)
     runtime = Runtime(settings, litellm_budget.configured_limits(settings), guesses)
     hooks = ChatHooks(runtime.ready)
-    speech = SpeechRoutes(runtime.ready)
+    speech = SpeechRoutes(runtime.ready, LLM_HANDLERS)
 
     async def store() -> Store:
         return (await runtime.ready()).store

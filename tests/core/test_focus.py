@@ -48,6 +48,17 @@ CHAT = UsageRow(
     created_at=datetime(2026, 2, 1, tzinfo=timezone.utc),
 )
 
+UNDERSTANDING = UsageRow(
+    "understanding",
+    "r-1",
+    Region.EU,
+    "team:t1",
+    4_700,
+    items=(item("speech_understanding.translation", 282, "second", "0.06", 4_700),),
+    model="speech_understanding",
+    audio_seconds=282,
+)
+
 MANDATORY = (
     *("BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart"),
     *("ChargeCategory", "ChargeDescription", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost"),
@@ -64,6 +75,30 @@ NUMBERS = (
 
 def charges(row: UsageRow, team: str | None = None, key: str | None = None) -> list[dict[str, str]]:
     return list(focus_charges(row, team, key))
+
+
+def test_speech_understanding_is_an_add_on_without_a_model() -> None:
+    [charge] = charges(UNDERSTANDING)
+
+    assert "speech/addon/speech_understanding.translation" == charge["SkuId"] == charge["SkuPriceId"]
+    assert ("Speech understanding", "AssemblyAI LLM Gateway") == (
+        charge["ResourceType"],
+        charge["ServiceName"],
+    )
+    assert ("0.004700", "1") == (charge["BilledCost"], charge["x_Channels"])
+
+
+@pytest.mark.parametrize(("service", "unit"), [("speech", "transcript"), ("understanding", "request")])
+def test_what_nobody_knows_the_end_of_is_a_charge_of_nothing(service, unit) -> None:
+    lost = item("unknown_outcome", 1, unit, "0", 0, held_micros=7)
+
+    [charge] = charges(replace(UNDERSTANDING, service=service, micros=0, items=(lost,), status="unknown"))
+
+    assert ("0.000000", "0.000007", "1") == (
+        charge["BilledCost"],
+        charge["x_HeldCost"],
+        charge["ConsumedQuantity"],
+    )
 
 
 def test_each_line_item_is_a_charge() -> None:

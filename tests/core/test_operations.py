@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import compile_path
 
-from aai_gateway.core.operations import READING, Operation, Target, resolve, speech_region
-from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.core.operations import KNOWN, READING, Operation, Target, Who, resolve, route_of
+from aai_gateway.core.regions import ALL_ROUTES, Host, Region, Route
 from aai_gateway.errors import MethodNotAllowed, NotFound, UnknownOperation
 
-OPENAPI = Path(__file__).parents[3] / "shared" / "assemblyai" / "openapi.yml"
-CANONICAL = re.compile(r"/v2/[A-Za-z0-9_/-]+")
+DESCRIBED = Path(__file__).parents[3] / "shared" / "assemblyai"
+OPENAPI, LLM_GATEWAY = DESCRIBED / "openapi.yml", DESCRIBED / "llm-gateway.yml"
+CANONICAL = re.compile(r"/v[12]/[A-Za-z0-9_/-]+")
 ID = "e5a56f4f-b658-44b0-925a-f7d761ec0d96"
 
 TABLE = [
@@ -34,22 +35,54 @@ TABLE = [
     ("GET", f"/v2/transcript/{ID}/redacted-audio", Operation.REDACTED_AUDIO, ID),
 ]
 
+LLM_TABLE = [
+    ("GET", "/v1/models", Operation.MODELS, None),
+    ("POST", "/v1/chat/completions", Operation.CHAT, None),
+    ("POST", "/v1/understanding", Operation.UNDERSTANDING, None),
+    ("POST", "/v1/understanding/validate", Operation.VALIDATE_UNDERSTANDING, None),
+]
 
-def test_what_only_reads_is_asked_by_get():
-    assert {operation for method, _, operation, _ in TABLE if method == "GET"} == READING
+
+def test_what_only_reads_is_asked_by_get_but_for_one_that_checks():
+    asked = {known.operation for known in KNOWN if known.method == "GET"}
+    assert READING == asked | {Operation.VALIDATE_UNDERSTANDING}
 
 
 def test_table_names_every_operation():
-    assert set(Operation) == {operation for _, _, operation, _ in TABLE}
+    assert list(Operation) == [operation for _, _, operation, _ in [*TABLE, *LLM_TABLE]]
+    assert list(Operation) == [known.operation for known in KNOWN]
 
 
-@pytest.mark.parametrize("region", ALL_REGIONS)
-@pytest.mark.parametrize(("method", "path", "operation", "transcript_id"), TABLE)
-def test_each_operation_in_each_region(region, method, path, operation, transcript_id):
-    expected = Target(region, operation, transcript_id, path)
+def test_an_operation_that_names_a_transcript_says_where_and_is_its_owners():
+    for known in KNOWN:
+        assert ("{id}" in known.path) == (known.names == "path")
+        assert (known.names is None) == (known.who in (Who.ANY_KEY, Who.OWN_ONLY))
 
-    assert expected == resolve(method, f"/{region.speech_prefix}{path}")
-    assert expected == resolve(method, f"/{region.speech_prefix}{path}/")
+
+@pytest.mark.parametrize("route", ALL_ROUTES)
+@pytest.mark.parametrize(("method", "path", "operation", "transcript_id"), [*TABLE, *LLM_TABLE])
+def test_each_operation_in_each_region_of_its_own_host(route, method, path, operation, transcript_id):
+    if (path.startswith("/v1")) != (route.host is Host.LLM_GATEWAY):
+        with pytest.raises(UnknownOperation):
+            resolve(method, f"/{route.prefix}{path}")
+        return
+    expected = Target(route.region, operation, transcript_id, path, route.host)
+
+    assert expected == resolve(method, f"/{route.prefix}{path}")
+    assert expected == resolve(method, f"/{route.prefix}{path}/")
+
+
+@pytest.mark.skipif(not LLM_GATEWAY.exists(), reason="AssemblyAI's description is not beside this clone")
+def test_every_operation_of_the_llm_gateways_description_resolves():
+    paths = yaml.safe_load(LLM_GATEWAY.read_text(encoding="utf-8"))["paths"]
+
+    resolved = {
+        resolve(method.upper(), f"/llm-gateway.eu.assemblyai/v1{path}").operation
+        for path, methods in paths.items()
+        for method in methods
+    }
+
+    assert {Operation.CHAT, Operation.UNDERSTANDING} == resolved
 
 
 @pytest.mark.skipif(not OPENAPI.exists(), reason="AssemblyAI's OpenAPI file is not beside this clone")
@@ -65,12 +98,23 @@ def test_every_operation_of_the_openapi_file_resolves():
 
     resolved = {resolve(method, f"/assemblyai{path}").operation for method, path in asked}
 
-    assert set(Operation) == resolved
+    assert {known.operation for known in KNOWN if known.host is Host.SPEECH} == resolved
 
 
 @pytest.mark.parametrize(
     "path",
     [
+        "/llm-gateway.assemblyai",
+        "/llm-gateway.assemblyai/v1",
+        "/llm-gateway.assemblyai/v1/embeddings",
+        "/llm-gateway.assemblyai/v2/upload",
+        "/llm-gateway.assemblyai/v1//understanding",
+        "/llm-gateway.assemblyai/v1/understanding/validate/x",
+        "/llm-gateway.assemblyai/v1/Understanding",
+        "/llm-gateway.eu.assemblyai//v1/understanding",
+        "/LLM-gateway.assemblyai/v1/understanding",
+        "/eu.llm-gateway.assemblyai/v1/understanding",
+        "/assemblyai/v1/understanding",
         "/assemblyai",
         "/assemblyai/",
         "/assemblyai/v2",
@@ -122,6 +166,8 @@ def test_what_can_be_no_id_is_a_transcript_that_does_not_exist(text, rest):
         ("PUT", "/assemblyai/v2/transcript/abc", "DELETE, GET"),
         ("HEAD", "/assemblyai/v2/transcript/abc/srt", "GET"),
         ("get", "/assemblyai/v2/transcript/abc", "DELETE, GET"),
+        ("GET", "/llm-gateway.assemblyai/v1/understanding", "POST"),
+        ("POST", "/llm-gateway.eu.assemblyai/v1/models", "GET"),
     ],
 )
 def test_a_known_path_with_another_method_says_which_are_allowed(method, path, allow):
@@ -189,7 +235,23 @@ def test_an_upstream_path_holds_nothing_but_canonical_characters(method, path):
     ],
 )
 def test_every_spelling_of_a_speech_route_is_seen(path, region):
-    assert region is speech_region(path)
+    assert Route(Host.SPEECH, region) == route_of(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "region"),
+    [
+        ("/llm-gateway.assemblyai/v1/models", Region.US),
+        ("/LLM-Gateway.EU.assemblyai", Region.EU),
+        ("//llm-gateway.assemblyai//v1", Region.US),
+        ("/x/../llm%2Dgateway.eu.assemblyai/v1", Region.EU),
+        ("/llm-gateway%2eassemblyai;x/v1", Region.US),
+        ("/llm-gateway.assemblyai./v1", Region.US),
+        ("\\llm-gateway.assemblyai\\v1", Region.US),
+    ],
+)
+def test_every_spelling_of_an_llm_gateway_route_is_seen(path, region):
+    assert Route(Host.LLM_GATEWAY, region) == route_of(path)
 
 
 @pytest.mark.parametrize(
@@ -208,24 +270,24 @@ def test_every_spelling_of_a_speech_route_is_seen(path, region):
     ],
 )
 def test_other_paths_are_left_to_litellm(path):
-    assert None is speech_region(path)
+    assert None is route_of(path)
 
 
-@given(st.sampled_from(ALL_REGIONS), st.text())
-def test_all_that_starlette_would_route_to_litellm_is_ours(region, rest):
-    pattern, _, _ = compile_path(f"/{region.speech_prefix}/{{endpoint:path}}")
-    path = f"/{region.speech_prefix}/{rest}"
+@given(st.sampled_from(ALL_ROUTES), st.text())
+def test_all_that_starlette_would_route_to_litellm_is_ours(route, rest):
+    pattern, _, _ = compile_path(f"/{route.prefix}/{{endpoint:path}}")
+    path = f"/{route.prefix}/{rest}"
 
     if pattern.match(path):
-        assert region is speech_region(path)
+        assert route == route_of(path)
 
 
 @st.composite
-def spellings(draw: st.DrawFn, region: Region) -> str:
-    """A spelling of the route of `region` that some server would resolve to it."""
+def spellings(draw: st.DrawFn, route: Route) -> str:
+    """A spelling of `route` that some server would resolve to it."""
     name = "".join(
         draw(st.sampled_from([c, c.upper(), f"%{ord(c):02x}", f"%{ord(c):02X}", f"%25{ord(c):02x}"]))
-        for c in region.speech_prefix
+        for c in route.prefix
     )
     slash = st.sampled_from(["/", "//", "\\", "/./", "/x/../", "%2f", "%2F/", "/..", "/%2e%2e/"]).map(
         lambda s: s if s.endswith(("/", "\\", "f")) else s + "/"
@@ -234,9 +296,9 @@ def spellings(draw: st.DrawFn, region: Region) -> str:
     return f"{draw(slash)}{name}{ending}/{draw(st.text(alphabet='v2/transcript.%'))}"
 
 
-@given(st.data(), st.sampled_from(ALL_REGIONS))
-def test_random_spellings_are_seen_as_sent_and_as_a_server_decodes_them(data, region):
-    path = data.draw(spellings(region))
+@given(st.data(), st.sampled_from(ALL_ROUTES))
+def test_random_spellings_are_seen_as_sent_and_as_a_server_decodes_them(data, route):
+    path = data.draw(spellings(route))
 
-    assert region is speech_region(path)
-    assert region is speech_region(unquote(path))
+    assert route == route_of(path)
+    assert route == route_of(unquote(path))

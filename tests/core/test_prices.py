@@ -21,8 +21,10 @@ from aai_gateway.core.prices import (
     line_item,
     price_chat,
     price_speech,
+    price_understanding,
     speech_job_from,
     token_usage_from,
+    understanding_addons,
 )
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.speech_prices import FREE_OPTIONS
@@ -518,3 +520,35 @@ def test_the_book_holds_every_published_chat_price():
         assert fact["context"] == entry.context
         assert tuple(fact["supported_parameters"]) == entry.parameters
     assert len(facts) == len(BOOK.chat_models)
+
+
+# Speech understanding of a transcript that is there already
+
+
+def test_understanding_costs_its_tasks_by_the_length_and_no_model():
+    tasks = {
+        "translation": {"target_languages": ["de"]},
+        "speaker_identification": {"speaker_type": "name"},
+        "custom_formatting": {},
+        "summarization": None,
+    }
+
+    cost = price_understanding(BOOK, understanding_addons(tasks), 3600, at=NOW)
+
+    assert {
+        "speech_understanding.custom_formatting": 30_000,
+        "speech_understanding.speaker_identification": 20_000,
+        "speech_understanding.translation": 60_000,
+    } == lines(cost)
+    assert ("speech_understanding", None) == (cost.model, cost.priced_as)
+
+
+def test_a_task_without_a_price_is_charged_at_the_fallback():
+    addons = understanding_addons({"summarization": {}, "po\u202eetry": True, "none": False})
+
+    cost = price_understanding(BOOK, addons, 3600, at=NOW)
+
+    assert {"speech_understanding.po_etry": 150_000, "speech_understanding.summarization": 150_000} == lines(
+        cost
+    )
+    assert FALLBACK == cost.priced_as

@@ -6,21 +6,28 @@ import pytest
 
 from aai_gateway.core.regions import (
     ALL_REGIONS,
+    ALL_ROUTES,
+    Host,
     Region,
+    Route,
     link_stays,
     region_of_model,
-    region_of_segment,
     require_region,
+    route_of_segment,
 )
 from aai_gateway.errors import Forbidden
 
 
-def test_each_region_is_found_by_its_own_segment_only():
-    assert {"assemblyai": Region.US, "eu.assemblyai": Region.EU} == {
-        region.speech_prefix: region_of_segment(region.speech_prefix) for region in ALL_REGIONS
-    }
-    for other in ("", "Assemblyai", "eu", "eu.assemblyai.com", "us.assemblyai", "assemblyai/"):
-        assert None is region_of_segment(other)
+def test_each_route_is_found_by_its_own_segment_only():
+    assert {
+        "assemblyai": Route(Host.SPEECH, Region.US),
+        "eu.assemblyai": Route(Host.SPEECH, Region.EU),
+        "llm-gateway.assemblyai": Route(Host.LLM_GATEWAY, Region.US),
+        "llm-gateway.eu.assemblyai": Route(Host.LLM_GATEWAY, Region.EU),
+    } == {route.prefix: route_of_segment(route.prefix) for route in ALL_ROUTES}
+    for other in ("", "Assemblyai", "eu", "eu.assemblyai.com", "us.assemblyai", "assemblyai/", "llm-gateway"):
+        assert None is route_of_segment(other)
+    assert None is route_of_segment("eu.llm-gateway.assemblyai")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_a_transcription_at_another_books_prices():
     assert ["universal-2", "prompt"] == [line.name for line in speech(*lines).items]
 
 
+def test_speech_understanding_has_add_ons_alone_and_unknown_ones_at_the_fallback():
+    lines = item("speech_understanding.translation", 3600), item("speech_understanding.summarization", 3600)
+
+    cost = rerate(
+        BOOK,
+        service="understanding",
+        region=Region.EU,
+        model="speech_understanding",
+        items=lines,
+        global_region=None,
+        at=NOW,
+    )
+
+    assert [60_000, 150_000] == [line.micros for line in cost.items]
+    assert [False, True] == [line.fallback for line in cost.items]
+    assert "fallback" == cost.priced_as
+
+
 def test_a_failed_job_stays_free():
     assert ((), None) == (speech().items, speech().priced_as)
 

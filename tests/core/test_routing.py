@@ -8,8 +8,8 @@ import pytest
 
 from aai_gateway.core import routing
 from aai_gateway.core.operations import Operation
-from aai_gateway.core.regions import ALL_REGIONS, Region, region_of_segment
-from aai_gateway.core.routing import Attempt, Deployment, Forward, Host
+from aai_gateway.core.regions import ALL_REGIONS, Region, route_of_segment
+from aai_gateway.core.routing import Attempt, Deployment, Forward, Provider
 from aai_gateway.core.tenancy import MASTER, Caller, Team, VirtualKey
 from aai_gateway.errors import Forbidden, Refused
 from aai_gateway.settings import Settings
@@ -46,13 +46,13 @@ def test_no_speech_request_of_an_eu_bound_caller_leads_out():
     settings, forwarded, refused = Settings(), 0, 0
     for caller, route, path, method in product(callers(), ROUTES, PATHS, METHODS):
         try:
-            target = routing.speech(caller, method, f"/{route}/v2/{path}")
+            target = routing.forward(caller, method, f"/{route}/v2/{path}")
         except Refused:
             refused += 1
             continue
         forwarded += 1
         assert target.region in caller.regions
-        assert target.region is region_of_segment(route)
+        assert target.region is route_of_segment(route).region
         if stays_in_the_eu(caller):
             assert "https://api.eu.assemblyai.com" == settings.speech_url(target.region)
     assert forwarded > 1000 < refused
@@ -82,22 +82,22 @@ def test_no_attempt_of_an_eu_bound_caller_leads_out_and_no_request_leaves_the_eu
     settings, forwarded, refused = Settings(), 0, 0
     space = product((*callers(), MASTER), DEPLOYMENTS, FALLBACKS, (False, True), (None, Region.US, Region.EU))
     for caller, deployment, fallbacks, is_global, begun_in in space:
-        host = Host.LLM if deployment.is_assemblyai else Host.OTHER
+        provider = Provider.ASSEMBLYAI if deployment.is_assemblyai else Provider.OTHER
         region = deployment.region(EU_LLM)
         models = tuple(f"{region.model_prefix}{model}" for model in ("gpt-5", *fallbacks))
         try:
-            forward = routing.model(caller, Attempt(host, region, models, is_global), begun_in)
+            forward = routing.model(caller, Attempt(provider, region, models, is_global), begun_in)
         except Refused:
             refused += 1
             continue
         forwarded += 1
-        assert Forward(host, region) == forward
+        assert Forward(provider, region) == forward
         assert forward.region in caller.regions
         assert all(caller.may_use_model(model) for model in models)
         if not caller.is_admin and stays_in_the_eu(caller):
             assert not is_global
             assert known_to_be_in_the_eu(deployment)
-            if host is Host.LLM:
+            if provider is Provider.ASSEMBLYAI:
                 assert EU_LLM == settings.llm_url(forward.region)
         if begun_in is Region.EU:
             assert known_to_be_in_the_eu(deployment)
@@ -116,10 +116,10 @@ def test_a_refusal_says_why():
     bound = Caller(VirtualKey("h", "sk-..."), Team("t", "t", regions=(Region.EU,)))
     said = {}
     for name, attempt, begun_in in (
-        ("us", Attempt(Host.LLM, Region.US), None),
-        ("other", Attempt(Host.OTHER, Region.US), None),
-        ("global", Attempt(Host.LLM, Region.EU, is_global=True), None),
-        ("begun", Attempt(Host.LLM, Region.US), Region.EU),
+        ("us", Attempt(Provider.ASSEMBLYAI, Region.US), None),
+        ("other", Attempt(Provider.OTHER, Region.US), None),
+        ("global", Attempt(Provider.ASSEMBLYAI, Region.EU, is_global=True), None),
+        ("begun", Attempt(Provider.ASSEMBLYAI, Region.US), Region.EU),
     ):
         with pytest.raises(Forbidden) as refused:
             routing.model(bound, attempt, begun_in)

@@ -158,7 +158,7 @@ def test_a_second_charge_of_the_same_job_or_request_changes_nothing():
     for _ in range(2):
         invoice.charge_transcript("us", transcript())
         invoice.charge_chat("us", "r1", "gpt-5", {"prompt_tokens": 1000}, global_region=True)
-    assert {"speech": 150_000, "chat": 1_250} == invoice.by_service()
+    assert {"speech": 150_000, "chat": 1_250, "understanding": 0} == invoice.by_service()
 
 
 def test_in_region_chat_costs_ten_percent_more_unless_the_model_has_no_surcharge():

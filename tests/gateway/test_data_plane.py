@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aai_gateway.gateway.data_plane import DataPlane, notes
+from aai_gateway.gateway.data_plane import LITELLM, DataPlane, notes
 from aai_gateway.gateway.wire import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -54,6 +54,10 @@ async def served_by(path: str, *roots: str, kind: str = "http", root_path: str =
         ("/eu.assemblyai/v2/upload", (), "speech"),
         ("//ASSEMBLYAI", (), "speech"),
         ("/x/../assemblyai/v2", (), "speech"),
+        ("/llm-gateway.assemblyai/v1/models", (), "speech"),
+        ("/LLM-Gateway.EU.assemblyai/v1/models", (), "speech"),
+        ("/%6clm-gateway.assemblyai;x/v1/models", (), "speech"),
+        ("/root/llm-gateway.assemblyai/v1/models", ("/root",), "speech"),
         ("/root/assemblyai/v2/upload", ("/root",), "speech"),
         ("/root//AssemblyAI", ("/other", "/root"), "speech"),
         ("/root/assemblyai/v2/upload", (), "inner"),
@@ -67,6 +71,24 @@ async def served_by(path: str, *roots: str, kind: str = "http", root_path: str =
 )
 async def test_who_serves_a_path(path: str, roots: tuple[str, ...], server: str):
     assert server == (await served_by(path, *roots))[0]
+
+
+async def test_assemblyais_routes_can_hand_on_to_litellm_with_what_is_noted():
+    async def speech(scope: Scope, receive: Receive, send: Send) -> None:
+        await scope[LITELLM]({**scope, "path": "/v1/chat/completions"}, receive, send)
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        notes().headers[b"x-noted"] = scope["path"].encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/llm-gateway.assemblyai/v1", "headers": []}
+    await plane(inner, speech, Spy())(scope, receive, send)
+    assert [(b"x-noted", b"/v1/chat/completions")] == sent[0]["headers"]
 
 
 async def test_the_servers_own_root_path_counts_too():

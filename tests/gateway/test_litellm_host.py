@@ -23,6 +23,7 @@ from chat_world import MESSAGES, SONNET, bodies, booked, held, transcribed
 from gateway_process import CONFIG, REPOSITORY, GatewayProcess, TeamAccess, gateway_process, running_gateway
 from waiting import until
 
+from aai_gateway.core.regions import ALL_ROUTES
 from aai_gateway.core.tenancy import hash_key
 from aai_gateway.emulator import Emulator
 from aai_gateway.errors import BudgetExceeded
@@ -143,7 +144,7 @@ def test_loading_the_plugin_twice_installs_it_once(probed: Probed) -> None:
     found = httpx.get(f"{probed.gateway.url}/installed").json()
 
     assert 1 == found["fronts"]
-    assert ["/assemblyai", "/eu.assemblyai"] == found["mounts"]
+    assert [f"/{route.prefix}" for route in ALL_ROUTES] == found["mounts"]
 
 
 @pytest.mark.parametrize("path", ["/models", "/anthropic/v1/messages"], ids=["own", "lazy"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -276,8 +277,9 @@ async def test_completions_that_nobody_can_check_are_counted(gateway: Gateway):
         for number, region in enumerate([US, US, Region.EU]):
             row = UsageRow("chat", f"call-{number}", region, "master", 0, items=[held], status="unknown")
             await usage.record(connection, row)
+        await usage.record(connection, replace(row, service="understanding", region=US))
     report = await reconciled(gateway)
-    assert (2, 80, True) == (report.unknown_completions, report.unknown_held_micros, report.whole)
+    assert (3, 120, True) == (report.unknown_completions, report.unknown_held_micros, report.whole)
 
 
 async def test_trouble_upstream_is_waited_for(

@@ -16,6 +16,7 @@ from aai_gateway.gateway.chat_wire import ChatUpstream
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
+from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.submission import Submissions
@@ -37,6 +38,8 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
         "assemblyai_eu_api_key": None,
         "us_url": emulator.urls.us,
         "eu_url": emulator.urls.eu,
+        "llm_us_url": emulator.urls.llm_us,
+        "llm_eu_url": emulator.urls.llm_eu,
         "data_dir": directory,
         **settings,
     }
@@ -77,13 +80,13 @@ async def another_key(gateway: Gateway, secret: str, **rights: Any) -> str:
 
 
 def speech_client(gateway: Gateway, key: str = KEY) -> httpx.AsyncClient:
-    """A client of the gateway's speech routes, without a server between."""
+    """A client of AssemblyAI's routes of the gateway, without a server between."""
 
     async def ready() -> Gateway:
         return gateway
 
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(SpeechRoutes(ready)),
+        transport=httpx.ASGITransport(SpeechRoutes(ready, LLM_HANDLERS)),
         base_url="http://gateway",
         headers={"Authorization": key},
     )

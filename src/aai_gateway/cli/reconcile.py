@@ -176,7 +176,7 @@ def _print(report: Report) -> None:
         typer.echo(f"{report.adopted:,} jobs that still run have got a row; the settler books them.")
     if report.unknown_completions:
         typer.echo(
-            f"{report.unknown_completions:,} completions ended nobody knows how, at most "
+            f"{report.unknown_completions:,} completions and the like ended nobody knows how, at most "
             f"{dollars(report.unknown_held_micros)}: AssemblyAI keeps no list of them."
         )
     typer.echo(f"AssemblyAI's figures minus the ledger: {dollars(_sum(report.findings)['micros'])}")

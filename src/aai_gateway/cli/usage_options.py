@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -16,6 +16,7 @@ from aai_gateway.cli.store import existing_team
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.durations import before
 from aai_gateway.core.regions import Region
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from aai_gateway.store.usage import UsageFilter
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-Service = Literal["speech", "chat"]
 
 
 def parse_moment(text: str) -> datetime:

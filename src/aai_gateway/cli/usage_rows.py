@@ -41,7 +41,11 @@ _HEADERS = (
     "Cost",
 )
 Write = Callable[[UsageRow, Names], None]
-_UNITS = {"second": ("s", "/h"), "token": ("tokens", "/1M"), "completion": ("unanswered", "")}
+_UNITS = {
+    "second": ("s", "/h"),
+    "token": ("tokens", "/1M"),
+    **dict.fromkeys(("transcript", "completion", "request"), ("unanswered", "")),
+}
 
 
 @takes_filter

@@ -77,12 +77,13 @@ COLUMNS = (
 _SERVICES = {
     "speech": ("AssemblyAI Speech-to-Text", "Natural Language Processing", "Transcript"),
     "chat": ("AssemblyAI LLM Gateway", "Generative AI", "Completion"),
+    "understanding": ("AssemblyAI LLM Gateway", "Natural Language Processing", "Speech understanding"),
 }
 _REGIONS = {Region.US: "United States", Region.EU: "European Union"}
 _UNITS = {
     "second": ("Seconds", "Hours", "per hour"),
     "token": ("Tokens", "1000000 Tokens", "per 1M tokens"),
-    "completion": ("Requests", "Requests", "each"),
+    **dict.fromkeys(("transcript", "completion", "request"), ("Requests", "Requests", "each")),
 }
 _METERS = {
     "input": "Input tokens",
@@ -90,7 +91,7 @@ _METERS = {
     "cache_write_5m": "Input tokens written to a cache for 5 minutes",
     "cache_write_1h": "Input tokens written to a cache for 1 hour",
     "output": "Output tokens",
-    "unknown_outcome": "Completions without an answer",
+    "unknown_outcome": "Requests without an answer",
 }
 # An hour has 3600 seconds, so that hours may have no end: ten places are finer than any price.
 _PLACES = Decimal("1E-10")
@@ -148,7 +149,7 @@ def _of_row(row: UsageRow, team: str | None, key: str | None) -> dict[str, str]:
         "SubAccountType": "Team" if row.team_id else "",
         "Tags": _tags(row, key),
         "x_BookedAt": row.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "x_Channels": str(row.channels) if row.service == "speech" else "",
+        "x_Channels": "" if row.service == "chat" else str(row.channels),
         "x_KeyHash": row.key_hash or "",
         "x_Model": row.model or "",
         "x_Status": row.status,
@@ -184,7 +185,8 @@ def _of_item(row: UsageRow, item: BookedItem, *, is_model: bool) -> dict[str, st
 
 def _meter(row: UsageRow, item: BookedItem, *, is_model: bool) -> _Meter:
     """Add-ons cost the same with every model; tokens by model, kind, region, and whether they stay in it."""
-    if row.service == "speech":
+    if row.service != "chat":
+        is_model = is_model and row.service == "speech"
         kind = "model" if is_model else "addon"
         name = f"Audio by {item.name}" if is_model else f"Audio with {item.name}"
         return _Meter(name, f"speech/{kind}/{item.name}", f"speech/{kind}/{item.name}")

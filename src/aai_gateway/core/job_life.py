@@ -6,18 +6,27 @@ answer came and no job of its like was found. *Settled* means one usage row, the
 
 A completion is *held* in the same way. It is *settled* with the answer's tokens, *refused* when the LLM
 Gateway turned it away, and *unknown* when the gateway died before the answer: AssemblyAI keeps no list of
-completions, so that it is put on record at nothing and never charged on a guess.
+completions, so that it is put on record at nothing and never charged on a guess. The speech understanding of
+a transcript that is there already lives as a completion does.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from aai_gateway.core.usage_rows import Service
+
 State = Literal["held", "refused", "unknown", "running", "settled"]
-Service = Literal["speech", "chat"]
 
 START = "start"
 """Before anything is on disk."""
+
+_ANSWERED_AT_ONCE: dict[str, frozenset[State]] = {
+    START: frozenset({"held"}),
+    "held": frozenset({"settled", "refused", "unknown"}),
+    # The answer came after its hold had expired.
+    "unknown": frozenset({"settled"}),
+}
 
 TRANSITIONS: dict[Service, dict[str, frozenset[State]]] = {
     "speech": {
@@ -28,12 +37,8 @@ TRANSITIONS: dict[Service, dict[str, frozenset[State]]] = {
         "unknown": frozenset({"running"}),
         "running": frozenset({"settled"}),
     },
-    "chat": {
-        START: frozenset({"held"}),
-        "held": frozenset({"settled", "refused", "unknown"}),
-        # The answer came after its hold had expired.
-        "unknown": frozenset({"settled"}),
-    },
+    "chat": _ANSWERED_AT_ONCE,
+    "understanding": _ANSWERED_AT_ONCE,
 }
 
 

@@ -15,7 +15,14 @@ from aai_gateway.core.chat_prices import (
 )
 from aai_gateway.core.costs import FALLBACK, Cost, LineItem, line_item
 from aai_gateway.core.price_book import PriceBook
-from aai_gateway.core.speech_prices import SpeechJob, billable_options, price_speech, speech_job_from
+from aai_gateway.core.speech_prices import (
+    SpeechJob,
+    billable_options,
+    price_speech,
+    price_understanding,
+    speech_job_from,
+    understanding_addons,
+)
 
 __all__ = [
     "FALLBACK",
@@ -31,6 +38,8 @@ __all__ = [
     "line_item",
     "price_chat",
     "price_speech",
+    "price_understanding",
     "speech_job_from",
     "token_usage_from",
+    "understanding_addons",
 ]

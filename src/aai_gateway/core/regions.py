@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -39,9 +40,35 @@ class Region(str, Enum):
 ALL_REGIONS: tuple[Region, ...] = (Region.US, Region.EU)
 
 
-def region_of_segment(segment: str) -> Region | None:
-    """The region whose speech-to-text route begins with this path segment, if any."""
-    return next((region for region in ALL_REGIONS if segment == region.speech_prefix), None)
+class Host(str, Enum):
+    """A kind of AssemblyAI's hosts: each region has one of each."""
+
+    SPEECH = "speech"
+    """`api.assemblyai.com`, `api.eu.assemblyai.com`."""
+    LLM_GATEWAY = "llm-gateway"
+    """`llm-gateway.assemblyai.com`, `llm-gateway.eu.assemblyai.com`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one host of AssemblyAI's stands in the gateway: its name without `.com` (and without `api.`)."""
+
+    host: Host
+    region: Region
+
+    @property
+    def prefix(self) -> str:
+        """First path segment."""
+        kind = "" if self.host is Host.SPEECH else f"{self.host.value}."
+        return f"{kind}{self.region.speech_prefix}"
+
+
+ALL_ROUTES: tuple[Route, ...] = tuple(Route(host, region) for host in Host for region in ALL_REGIONS)
+
+
+def route_of_segment(segment: str) -> Route | None:
+    """The route that begins with this path segment, if any."""
+    return next((route for route in ALL_ROUTES if segment == route.prefix), None)
 
 
 def region_of_model(model: str) -> tuple[Region, str] | None:

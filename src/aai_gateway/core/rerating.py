@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from aai_gateway.core.chat_prices import TokenUsage, price_chat
 from aai_gateway.core.costs import Cost
 from aai_gateway.core.price_book import PriceBook
 from aai_gateway.core.regions import Region
-from aai_gateway.core.speech_prices import SpeechJob, price_speech
+from aai_gateway.core.speech_prices import SpeechJob, price_speech, price_understanding
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.errors import PriceError
 
 _KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
@@ -23,7 +24,7 @@ _KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 def rerate(
     book: PriceBook,
     *,
-    service: Literal["speech", "chat"],
+    service: Service,
     region: Region,
     model: str,
     items: Sequence[Mapping[str, Any]],
@@ -38,23 +39,29 @@ def rerate(
     """
     if service == "speech":
         return price_speech(book, _job(model, items, at))
+    if service == "understanding":
+        return price_understanding(book, [str(item["name"]) for item in items], _seconds(items), at=at)
     usage = _tokens(items)
     return price_chat(book, region, model, usage, global_region=bool(global_region), at=at)
 
 
 def _job(model: str, items: Sequence[Mapping[str, Any]], at: datetime) -> SpeechJob:
     """The job of speech lines: the model's line is the first, and all have the seconds of all channels."""
-    quantities = {_quantity(item) for item in items}
-    if len(quantities) > 1:
-        raise PriceError(f"The lines of a transcription differ in their seconds: {sorted(quantities)}.")
     return SpeechJob(
         model=model,
-        seconds=next(iter(quantities), 0),
+        seconds=_seconds(items),
         channels=1,
         addons=tuple(str(item["name"]) for item in items[1:]),
         failed=not items,
         at=at,
     )
+
+
+def _seconds(items: Sequence[Mapping[str, Any]]) -> int:
+    quantities = {_quantity(item) for item in items}
+    if len(quantities) > 1:
+        raise PriceError(f"The lines of a transcription differ in their seconds: {sorted(quantities)}.")
+    return next(iter(quantities), 0)
 
 
 def _tokens(items: Sequence[Mapping[str, Any]]) -> TokenUsage:

@@ -1,6 +1,6 @@
 """Where a request may go: the one decision about residency, taken before anything leaves.
 
-`speech` decides requests to AssemblyAI's REST routes, `model` each attempt that LiteLLM makes at a model.
+`forward` decides requests to AssemblyAI's routes, `model` each attempt that LiteLLM makes at a model.
 Whatever they answer is in a region that key and team allow; everything else raises Refused. What nobody says
 to be in the EU counts as outside it, on the side of the US. (AssemblyAI documentation, "Cloud endpoints and
 data residency": what the EU endpoints take never leaves the EU.)
@@ -21,10 +21,10 @@ from aai_gateway.errors import Forbidden
 _EU_LLM_HOST = "llm-gateway.eu.assemblyai.com"
 
 
-class Host(str, Enum):
+class Provider(str, Enum):
     """What answers for models: AssemblyAI's LLM Gateway, or a provider beside it in LiteLLM's config."""
 
-    LLM = "llm"
+    ASSEMBLYAI = "assemblyai"
     OTHER = "other"
 
 
@@ -32,7 +32,7 @@ class Host(str, Enum):
 class Forward:
     """The way is free to this host of this region, and to no other."""
 
-    host: Host
+    provider: Provider
     region: Region
 
 
@@ -73,14 +73,14 @@ class Attempt:
     AssemblyAI may process it anywhere (LLM Gateway, `model_region: "global"`).
     """
 
-    host: Host
+    provider: Provider
     region: Region
     models: tuple[str, ...] = ()
     is_global: bool = False
 
 
-def speech(caller: Caller, method: str, path: str) -> Target:
-    """The operation, and with it the region's host, that a request to AssemblyAI's REST routes goes to.
+def forward(caller: Caller, method: str, path: str) -> Target:
+    """The operation, and with it the region's host, that a request to a route of AssemblyAI's goes to.
 
     Raises UnknownOperation, MethodNotAllowed, or Forbidden for a region that the caller may not use.
     """
@@ -97,7 +97,7 @@ def model(caller: Caller, attempt: Attempt, begun_in: Region | None = None) -> F
     """
     if begun_in is Region.EU and attempt.region is not Region.EU:
         raise Forbidden("This request began in the EU and stays there: no fallback leads out.")
-    if attempt.host is Host.LLM:
+    if attempt.provider is Provider.ASSEMBLYAI:
         require_region(attempt.region, caller.regions)
     elif attempt.region not in caller.regions:
         raise Forbidden(
@@ -112,7 +112,7 @@ def model(caller: Caller, attempt: Attempt, begun_in: Region | None = None) -> F
     for name in attempt.models:
         if not caller.may_use_model(name):
             raise Forbidden(f"This key may not use {name}.")
-    return Forward(attempt.host, attempt.region)
+    return Forward(attempt.provider, attempt.region)
 
 
 def may_leave_eu(caller: Caller) -> bool:

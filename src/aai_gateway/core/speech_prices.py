@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,6 +63,8 @@ FREE_OPTIONS = frozenset(
 
 _KNOWN = FREE_OPTIONS.union(_FLAGS, _CHANNEL_FLAGS, ("domain", "speech_understanding"))
 _FREE_DOMAINS = ("", "general")
+UNDERSTANDING = "speech_understanding"
+"""The request field whose tasks are add-ons; the `model` of what runs these alone."""
 _UNKNOWN = "unknown_options"
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_NAME = 64
@@ -137,18 +139,44 @@ def price_speech(book: PriceBook, job: SpeechJob) -> Cost:
     if job.failed:
         return Cost(items=(), model=model)
     quantity = job.seconds * job.channels
-
-    def line(name: str, history: tuple[Price, ...] | None, fallback: tuple[Price, ...]) -> LineItem:
-        price = in_force(history or fallback, job.at).amount
-        return line_item(name, quantity, "second", price, fallback=history is None)
-
     known = book.speech_models.get(book.speech_aliases.get(model, model))
-    items = (
-        line(model, known, book.fallback_speech_model),
-        *(line(addon, book.speech_addons.get(addon), book.fallback_addon) for addon in job.addons),
+    return _cost(
+        model,
+        _line(model, known, book.fallback_speech_model, quantity, job.at),
+        *_addon_lines(book, job.addons, quantity, job.at),
     )
+
+
+def understanding_addons(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """The add-ons that the tasks of a `speech_understanding.request` are: each that is not null or false."""
+    tasks = {_tidy(task) for task, wanted in request.items() if wanted is not None and wanted is not False}
+    return tuple(f"{UNDERSTANDING}.{task}" for task in sorted(tasks))
+
+
+def price_understanding(book: PriceBook, addons: Sequence[str], seconds: int, *, at: datetime) -> Cost:
+    """What it costs to run add-ons on a transcript that is there already: as inline, without the model.
+
+    `seconds` are those of all channels. An assumption: AssemblyAI publishes the prices of these add-ons
+    (AssemblyAI documentation, "Pricing"), and not whether `/v1/understanding` charges the same.
+    """
+    return _cost(UNDERSTANDING, *_addon_lines(book, addons, seconds, at))
+
+
+def _cost(model: str, *items: LineItem) -> Cost:
     priced_as = FALLBACK if any(item.fallback for item in items) else None
     return Cost(items=items, model=model, priced_as=priced_as)
+
+
+def _addon_lines(book: PriceBook, addons: Sequence[str], seconds: int, at: datetime) -> Iterator[LineItem]:
+    for addon in addons:
+        yield _line(addon, book.speech_addons.get(addon), book.fallback_addon, seconds, at)
+
+
+def _line(
+    name: str, history: tuple[Price, ...] | None, fallback: tuple[Price, ...], seconds: int, at: datetime
+) -> LineItem:
+    price = in_force(history or fallback, at).amount
+    return line_item(name, seconds, "second", price, fallback=history is None)
 
 
 def _requested_models(request: Mapping[str, Any]) -> list[str]:
@@ -176,7 +204,7 @@ def _addons(options: Mapping[str, Any]) -> Iterator[str]:
     if (domain := options.get("domain", "")) not in _FREE_DOMAINS:
         yield f"domain={domain}"
     tasks = options.get("speech_understanding", {}).get("request", {})
-    yield from (f"speech_understanding.{task}" for task, asked in tasks.items() if asked)
+    yield from (f"{UNDERSTANDING}.{task}" for task, asked in tasks.items() if asked)
     yield from options.get(_UNKNOWN, ())
 
 

@@ -12,22 +12,29 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import PriceError
 
-PRICED_BY: dict[str, int] = {"second": 3600, "token": 1_000_000, "completion": 1}
+PRICED_BY: dict[str, int] = {
+    "second": 3600,
+    "token": 1_000_000,
+    **dict.fromkeys(("transcript", "completion", "request"), 1),
+}
 """How many of a line's unit its unit price is for: an hour of seconds, a million tokens."""
+
+Service = Literal["speech", "chat", "understanding"]
+"""Transcriptions, completions, and speech understanding of transcripts that are there already."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What one job cost. `source_id` is the transcript's id, or the completion's, unique in its region.
+    """What one job cost. `source_id` is its transcript's, completion's or request's id, unique in its region.
 
     `items` are line items as JSON takes them, prices as decimal text. `priced_as` names the model whose price
-    stood in for an unknown one. A failed job has status "error" and costs 0; a completion whose answer never
+    stood in for an unknown one. A failed job has status "error" and costs 0; a request whose answer never
     came has status "unknown" and costs 0, with what was held for it in its one item. `global_region` says
     that a completion ran at list price, `priced_at` whose moment's prices the row has. `id` is given by the
     store.
     """
 
-    service: Literal["speech", "chat"]
+    service: Service
     source_id: str
     region: Region
     owner: str
@@ -55,7 +62,7 @@ class BookedItem:
     """One line of a row: `quantity` of a unit of `PRICED_BY`, at `unit_price` USD; micro-dollars.
 
     `fallback` says that the price book did not know the line's name, `held_micros` what was held for a
-    completion whose answer never came.
+    request whose answer never came.
     """
 
     name: str

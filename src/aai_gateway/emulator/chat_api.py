@@ -17,10 +17,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Middleware
 
 from aai_gateway.emulator.chat_answer import (
     PromptCache,
@@ -41,12 +40,11 @@ from aai_gateway.emulator.chat_request import (
     with_transcript,
 )
 from aai_gateway.emulator.invoice import Invoice
+from aai_gateway.emulator.llm_envelopes import error_envelopes, json_object, refused, unauthenticated
 from aai_gateway.emulator.model_list import models_body
 from aai_gateway.emulator.price_changes import Prices
 from aai_gateway.emulator.price_list import PriceList
-
-# Above a paid account's 30 a minute, so that only a test that wants it meets the limit.
-DEFAULT_REQUESTS_PER_MINUTE = 6000
+from aai_gateway.emulator.rate_limit import DEFAULT_REQUESTS_PER_MINUTE, RateLimit
 
 _LARGEST_BODY = 32 * 1024 * 1024
 _KEPT_BODIES = 1000
@@ -99,46 +97,16 @@ def chat_app(
     region, or None for an unknown id. Beyond `requests_per_minute` to one model, 429 is answered. What tests
     steer is at `app[CHAT_STATE]`.
     """
-    app = web.Application(middlewares=[*middlewares, _error_envelopes], client_max_size=_LARGEST_BODY)
+    app = web.Application(middlewares=[*middlewares, error_envelopes], client_max_size=_LARGEST_BODY)
     app[CHAT_STATE] = state = ChatState()
-    service = _ChatService(
-        region, account_key, transcript_text, invoice, prices, state, _RateLimit(requests_per_minute)
-    )
+    limit = RateLimit(requests_per_minute, "llmgw", "chat-completions")
+    service = _ChatService(region, account_key, transcript_text, invoice, prices, state, limit)
     app.router.add_post("/v1/chat/completions", service.complete)
     app.router.add_get("/v1/models", service.list_models)
     app.router.add_post("/_emulator/failing-models", service.set_failing_models)
     app.router.add_post("/_emulator/usage-style", service.set_usage_style)
     app.router.add_get("/_emulator/chat-bodies", service.list_chat_bodies)
     return app
-
-
-class _RateLimit:
-    """Requests for each model in the running minute."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
-        self._windows: dict[str, tuple[float, int]] = {}
-
-    def count(self, model: str) -> dict[str, str]:
-        """Count one request and give AssemblyAI's rate limit headers. Raises ChatError (429)."""
-        now = time.monotonic()
-        start, used = self._windows.get(model, (now, 0))
-        if now - start >= 60:
-            start, used = now, 0
-        self._windows[model] = (start, min(used + 1, self._per_minute))
-        reset = str(60 - int(now - start))
-        headers = {
-            "x-ratelimit-limit": str(self._per_minute),
-            "x-ratelimit-remaining": str(max(0, self._per_minute - used - 1)),
-            "x-ratelimit-reset": reset,
-            "x-ratelimit-model": model,
-            "x-ratelimit-service": "llmgw",
-            "x-ratelimit-feature": "chat-completions",
-        }
-        if used >= self._per_minute:
-            headers["retry-after"] = reset
-            raise ChatError("too many requests for this action", status=429, headers=headers)
-        return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +117,17 @@ class _ChatService:
     invoice: Invoice
     prices: Prices
     state: ChatState
-    limit: _RateLimit
+    limit: RateLimit
     cache: PromptCache = field(default_factory=PromptCache)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         started, request_id = time.perf_counter_ns(), str(uuid.uuid4())
         arrival = ARRIVAL.get() or Arrival(datetime.now(timezone.utc))
-        refusal = self._unauthenticated(request, request_id)
+        refusal = unauthenticated(request, self.account_key, request_id)
         if refusal is not None:
             return refusal
         try:
-            body = await _json_object(request)
+            body = await json_object(request)
             self.state.chat_bodies.append(body)
             prices = self.prices.at(arrival.at)
             chat = await self._choose(body, prices)
@@ -167,7 +135,7 @@ class _ChatService:
             chat = with_transcript(chat, self.transcript_text)
             check_length(chat)
         except ChatError as error:
-            return _refused(error, request_id)
+            return refused(error, request_id)
         bill = partial(self._charge, chat, request_id, prices)
         if chat.stream and not arrival.unheard:
             return await self._stream(request, chat, request_id, headers, bill)
@@ -178,7 +146,7 @@ class _ChatService:
 
     async def set_failing_models(self, request: web.Request) -> web.Response:
         """Take `{"models": [id, …]}`; these and no others fail from now on."""
-        models = (await _json_object(request)).get("models")
+        models = (await json_object(request)).get("models")
         if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
             raise ChatError("models must be a list of model ids")
         self.state.failing_models = set(models)
@@ -186,7 +154,7 @@ class _ChatService:
 
     async def set_usage_style(self, request: web.Request) -> web.Response:
         """Take `{"style": "both" or "input_output"}`, the naming scheme of the usage from now on."""
-        style = (await _json_object(request)).get("style")
+        style = (await json_object(request)).get("style")
         if style not in ("both", "input_output"):
             raise ChatError("style must be both or input_output")
         self.state.usage_style = style
@@ -194,14 +162,6 @@ class _ChatService:
 
     async def list_chat_bodies(self, request: web.Request) -> web.Response:
         return web.json_response({"bodies": list(self.state.chat_bodies)})
-
-    def _unauthenticated(self, request: web.Request, request_id: str) -> web.Response | None:
-        """The 401 of a missing or wrong key; without a key the service speaks of access, not of the key."""
-        given = request.headers.get("Authorization", "")
-        if given.removeprefix("Bearer ").strip() == self.account_key:
-            return None
-        text = "Authentication error, API token missing/invalid" if given else _NO_KEY
-        return web.json_response({"error": text, "status": "error", "request_id": request_id}, status=401)
 
     async def _choose(self, body: Json, prices: PriceList) -> ChatRequest:
         """The first attempt whose model works. A request or fallback that is refused (400) is not rescued."""
@@ -260,33 +220,3 @@ class _ChatService:
         self.invoice.charge_chat(
             self.region, request_id, chat.model.id, usage, global_region=chat.is_global, prices=prices
         )
-
-
-_NO_KEY = "Your account does not have access to LLM Gateway. Please upgrade your account."
-
-
-@web.middleware
-async def _error_envelopes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say aiohttp's own refusals (unknown path, method, too large a body) in the gateway's words."""
-    try:
-        return await handler(request)
-    except ChatError as error:
-        return _refused(error, str(uuid.uuid4()))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _refused(ChatError(error.reason, status=error.status), str(uuid.uuid4()))
-
-
-def _refused(error: ChatError, request_id: str) -> web.Response:
-    return web.json_response(error.body(request_id), status=error.status, headers=error.headers)
-
-
-async def _json_object(request: web.Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise ChatError("request body is not valid JSON") from error
-    if not isinstance(body, dict):
-        raise ChatError("request body must be a JSON object")
-    return body

@@ -29,15 +29,23 @@ Json = dict[str, Any]
 class ChatError(Exception):
     """A request that the LLM Gateway turns away with `status` and its `{"code", "message", …}` body."""
 
-    def __init__(self, message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+        self.errors = [message] if errors is None else list(errors)
 
     def body(self, request_id: str) -> Json:
         """The error body; only a refused request (400) carries `metadata`."""
-        body: Json = {"code": self.status, "message": str(self), "request_id": request_id}
-        return {**body, "metadata": {"errors": [str(self)]}} if self.status == 400 else body
+        body: Json = {"request_id": request_id, "message": str(self), "code": self.status}
+        return {**body, "metadata": {"errors": self.errors}} if self.status == 400 else body
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aai_gateway.emulator.catalogue import Model
 from aai_gateway.emulator.price_list import PUBLISHED, TASK, PriceList
@@ -20,7 +20,7 @@ from aai_gateway.emulator.price_list import PUBLISHED, TASK, PriceList
 # What `domain` says when no special one is meant.
 _NO_DOMAIN = (None, "", "general")
 
-Service = Literal["speech", "chat"]
+Service = Literal["speech", "chat", "understanding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class InvoiceItem:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """One charge in micro-dollars: `id` is the id of a transcript or the request id of a chat completion."""
+    """One charge in micro-dollars: `id` is a transcript's id, or the request id of anything else."""
 
     id: str
     service: Service
@@ -86,6 +86,23 @@ class Invoice:
         surcharge = Decimal(0) if global_region else prices.surcharge(chosen, region)
         self._add("chat", region, request_id, model, tuple(_chat_items(chosen, usage, surcharge)))
 
+    def charge_understanding(
+        self,
+        region: str,
+        request_id: str,
+        transcript: Mapping[str, Any],
+        tasks: Mapping[str, Any],
+        prices: PriceList = PUBLISHED,
+    ) -> None:
+        """Charge speech understanding of a completed transcript, each task by the length of its audio.
+
+        Assumes that a task costs what it costs inline: the price of this operation is not published.
+        """
+        seconds = _channel_seconds(transcript)
+        names = [f"{TASK}{task}" for task, wanted in tasks.items() if wanted is not None]
+        items = tuple(_audio_item(name, prices.add_on(name), seconds) for name in names)
+        self._add("understanding", region, request_id, TASK.rstrip("."), items)
+
     def micros_of(self, service: Service, region: str, id_: str) -> int:
         """What one transcript or completion was charged, in micro-dollars; 0 when it was not."""
         row = self._charged.get((service, region, id_))
@@ -98,8 +115,8 @@ class Invoice:
         )
 
     def by_service(self) -> dict[str, int]:
-        """Micro-dollars for each of `speech` and `chat`."""
-        return {service: self.total_micros(service=service) for service in ("speech", "chat")}
+        """Micro-dollars for each service."""
+        return {service: self.total_micros(service=service) for service in get_args(Service)}
 
     def to_json(self) -> dict[str, Any]:
         """The rows, oldest first, and the totals, as plain JSON values."""
@@ -145,13 +162,22 @@ def _row_json(row: InvoiceRow) -> dict[str, Any]:
 
 
 def _speech_items(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[InvoiceItem]:
-    """Model and add-ons, each per second of audio and channel; `audio_duration` does not count channels."""
+    """Model and add-ons, each per second of audio and channel."""
+    seconds = _channel_seconds(transcript)
+    for name, price in _speech_prices(transcript, prices):
+        yield _audio_item(name, price, seconds)
+
+
+def _channel_seconds(transcript: Mapping[str, Any]) -> int:
+    """Seconds of all channels together; `audio_duration` does not count channels."""
     apart = transcript.get("multichannel") or transcript.get("dual_channel")
     channels = transcript.get("audio_channels") or 1 if apart else 1
-    seconds = int(transcript.get("audio_duration") or 0) * int(channels)
-    for name, price in _speech_prices(transcript, prices):
-        micros = round(Fraction(price) * seconds * 1_000_000 / 3600)
-        yield InvoiceItem(name, seconds, "second", f"{price:f}", micros)
+    return int(transcript.get("audio_duration") or 0) * int(channels)
+
+
+def _audio_item(name: str, price: Decimal, seconds: int) -> InvoiceItem:
+    micros = round(Fraction(price) * seconds * 1_000_000 / 3600)
+    return InvoiceItem(name, seconds, "second", f"{price:f}", micros)
 
 
 def _speech_prices(transcript: Mapping[str, Any], prices: PriceList) -> Iterator[tuple[str, Decimal]]:

@@ -26,6 +26,7 @@ from aai_gateway.emulator.jobs import Jobs
 from aai_gateway.emulator.price_changes import Prices
 from aai_gateway.emulator.request_log import LoggedRequest
 from aai_gateway.emulator.speech_api import SpeechApi, encoded
+from aai_gateway.emulator.understanding_api import add_understanding
 from aai_gateway.emulator.world import Job, World
 
 _REGIONS = ("us", "eu")
@@ -73,6 +74,8 @@ class Emulator:
                 region, key, world.transcript_text, self.invoice, self.prices,
                 middlewares=[self._watch(f"llm-{region}", key, control)],
             )  # fmt: skip
+            llm = apps[f"llm-{region}"]
+            add_understanding(llm, region, key, world.transcript, self.invoice, self.prices)
         ports = (self.config.us_port, self.config.eu_port, self.config.llm_us_port, self.config.llm_eu_port)
         try:
             urls = [

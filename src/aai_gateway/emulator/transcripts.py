@@ -14,6 +14,7 @@ from aai_gateway.emulator import analysis
 from aai_gateway.emulator.entities import entity_json, find_entities, redacted
 from aai_gateway.emulator.refusals import understanding
 from aai_gateway.emulator.sample_audio import Heard, Word
+from aai_gateway.emulator.understanding import understood
 from aai_gateway.emulator.wording import (
     confidence,
     joined,
@@ -117,7 +118,7 @@ def completed(body: dict[str, Any], heard: Heard, model: str) -> dict[str, Any]:
     if body["redact_pii"]:
         shown = redacted(plain, entities, body["redact_pii_policies"], body["redact_pii_sub"])
     told_apart = bool(body["speaker_labels"] or body["multichannel"] or body["dual_channel"])
-    shown, response = _understood(body, shown)
+    shown, response = understood(understanding(body), shown)
     done = body | {
         **measures(body, heard, model),
         "text": joined(shown),
@@ -168,55 +169,6 @@ def _findings(body: dict[str, Any], words: Sequence[Word]) -> dict[str, Any]:
     if body["iab_categories"]:
         found["iab_categories_result"] = analysis.topics(words)
     return found
-
-
-def _understood(body: dict[str, Any], words: Sequence[Word]) -> tuple[list[Word], dict[str, Any]]:
-    """`speech_understanding`: speakers named in the order they speak, text marked (not translated) by
-    language.
-    """
-    request = understanding(body)
-    response: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    shown = list(words)
-    if identify := request.get("speaker_identification"):
-        mapping = _speaker_names(identify, shown)
-        shown = [_renamed(word, mapping) for word in shown]
-        response["speaker_identification"] = {"status": "success", "mapping": mapping}
-    if translate := request.get("translation"):
-        languages = translate.get("target_languages") or []
-        extra["translated_texts"] = {language: f"[{language}] {joined(shown)}" for language in languages}
-        response["translation"] = {"status": "success"}
-    if request.get("custom_formatting"):
-        response["custom_formatting"] = {"status": "success", "mapping": {}, "formatted_text": joined(shown)}
-    if summarize := request.get("summarization"):
-        response["summarization"] = _sections(shown, str(summarize.get("summary_type") or "bullets"))
-    if response:
-        extra["speech_understanding"] = {"request": request, "response": response}
-    return shown, extra
-
-
-def _speaker_names(identify: dict[str, Any], words: Sequence[Word]) -> dict[str, str]:
-    names = identify.get("known_values") or [
-        str(speaker.get("name") or speaker.get("role")) for speaker in identify.get("speakers") or []
-    ]
-    labels = list(dict.fromkeys(word.speaker for word in words if word.speaker))
-    return dict(zip(labels, names, strict=False))
-
-
-def _renamed(word: Word, mapping: dict[str, str]) -> Word:
-    speaker = mapping.get(word.speaker or "", word.speaker or "")
-    return Word(word.text, word.start, word.end, word.confidence, speaker or None, word.channel)
-
-
-def _sections(words: Sequence[Word], kind: str) -> dict[str, Any]:
-    sections = []
-    for chapter in analysis.chapters(words):
-        section = {"start": chapter["start"], "end": chapter["end"], "headline": chapter["headline"]}
-        key, value = (
-            ("text", chapter["summary"]) if kind == "paragraph" else ("bullets", [chapter["summary"]])
-        )
-        sections.append(section | {key: value})
-    return {"status": "success", "summary": sections, "summary_type": kind, "effort": "low"}
 
 
 def deleted(body: dict[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,11 @@ class World:
         body: dict[str, Any] = orjson.loads(self.encoded(job))
         return body
 
+    def transcript(self, transcript_id: str) -> dict[str, Any] | None:
+        """A transcript of this region as it stands now, None for any other id and for a deleted one."""
+        job = self.jobs.get(transcript_id)
+        return None if job is None or job.deleted else self.body(job)
+
     def transcript_text(self, transcript_id: str) -> str | None:
         """The text of a completed transcript of this region, None for any other id."""
         job = self.jobs.get(transcript_id)

@@ -72,10 +72,33 @@ def completion_row(
     )
 
 
-def lost_completion_row(hold: Hold, now: datetime) -> UsageRow:
-    """A completion whose answer never came, with what it could have cost at most."""
+def understanding_row(hold: Hold, cost: Cost, *, seconds: int, channels: int, now: datetime) -> UsageRow:
+    """Speech understanding that was answered, of so many seconds and channels of audio, by its hold."""
     return UsageRow(
-        service="chat",
+        service="understanding",
+        source_id=hold.id,
+        region=hold.region,
+        owner=hold.owner,
+        team_id=hold.team_id,
+        key_hash=hold.key_hash,
+        model=cost.model,
+        priced_as=cost.priced_as,
+        micros=cost.micros,
+        items=_items(cost),
+        audio_seconds=seconds,
+        channels=channels,
+        tags=hold.tags,
+        end_user=hold.end_user,
+        created_at=now,
+        priced_at=hold.created_at,
+    )
+
+
+def lost_request_row(hold: Hold, now: datetime) -> UsageRow:
+    """A completion or speech understanding whose answer never came, with what it could have cost at most."""
+    unit = "completion" if hold.service == "chat" else "request"
+    return UsageRow(
+        service=hold.service,
         source_id=hold.id,
         region=hold.region,
         owner=hold.owner,
@@ -84,7 +107,7 @@ def lost_completion_row(hold: Hold, now: datetime) -> UsageRow:
         model=hold.model,
         status="unknown",
         micros=0,
-        items=(_unknown_outcome("completion", hold.micros),),
+        items=(_unknown_outcome(unit, hold.micros),),
         tags=hold.tags,
         end_user=hold.end_user,
         created_at=now,

@@ -18,7 +18,7 @@ from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model
-from aai_gateway.core.routing import Attempt, Deployment, Host
+from aai_gateway.core.routing import Attempt, Deployment, Provider
 from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
@@ -35,6 +35,7 @@ from aai_gateway.gateway.chat_wire import Wire
 from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.data_plane import notes
+from aai_gateway.gateway.passthrough import COUNTED
 from aai_gateway.gateway.wire import client_host
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
 from aai_gateway.store import usage
@@ -66,7 +67,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 raise Forbidden("Only the master key may use this route.")
             if not litellm_host.is_listing(request):
                 require_may_write(caller)
-            if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
+            standing = None if COUNTED in request.scope else gateway.rates.count(caller, time.monotonic())
+            if standing is not None:
                 told = {name.encode(): value.encode() for name, value in standing.headers().items()}
                 noted.headers.update(told)
             if not routing.may_leave_eu(caller) and not litellm_host.passes_hook(request):
@@ -227,7 +229,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             caller = await self._caller(gateway, key_hash)
         deployment = litellm_host.deployment(kwargs)
         region = _region(gateway, deployment) if deployment is not None else Region.US
-        routing.model(caller, Attempt(Host.OTHER, region), notes().begun_in)
+        routing.model(caller, Attempt(Provider.OTHER, region), notes().begun_in)
         notes().begun_in = notes().begun_in or region
         return litellm_host.held_to_its_deployment(kwargs) if region is Region.EU else None
 
@@ -294,7 +296,7 @@ def _attempt(region: Region, model: str, data: Mapping[str, Any]) -> Attempt:
     """What a request asks for at AssemblyAI, in a region, of a model by AssemblyAI's name."""
     models = (model, *(fallback.model for fallback in chat_request.fallbacks(data)))
     return Attempt(
-        Host.LLM,
+        Provider.ASSEMBLYAI,
         region,
         models=tuple(f"{region.model_prefix}{name}" for name in models),
         is_global=chat_request.names_region(data),
@@ -305,7 +307,7 @@ def _begin_beside(gateway: Gateway, model: str) -> None:
     """Note where a request begins whose model has a name of LiteLLM's config. Raises Forbidden."""
     caller, regions = notes().caller, _regions(gateway, model)
     if caller is not None and not regions & {*caller.regions}:
-        routing.model(caller, Attempt(Host.OTHER, next(iter(regions))))
+        routing.model(caller, Attempt(Provider.OTHER, next(iter(regions))))
     notes().begun_in = routing.begins_in(regions)
 
 

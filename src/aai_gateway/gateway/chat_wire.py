@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import httpx
 
 from aai_gateway.errors import BudgetExceeded
-from aai_gateway.gateway.chat_answer import Answered, StreamReader, is_clear_refusal, read_answer
+from aai_gateway.gateway.chat_answer import StreamReader, is_clear_refusal, read_answer
 from aai_gateway.gateway.completion import Completion
 from aai_gateway.gateway.upstream import REDIRECTED, REDIRECTS
 from aai_gateway.settings import Settings
@@ -60,13 +61,13 @@ class ChatUpstream:
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def book(self, completion: Completion, answered: Answered) -> None:
-        """Book a completion; should the store be away, again until its hold has expired."""
+    async def book(self, what: str, booking: Callable[[], Awaitable[None]]) -> None:
+        """Book `what` by `booking`; should the store be away, again until its hold has expired."""
         try:
-            await completion.book(answered)
+            await booking()
         except Exception:
-            log.exception("completion %s could not be booked yet", completion.call.id)
-            later = asyncio.ensure_future(self._book_later(completion, answered))
+            log.exception("%s could not be booked yet", what)
+            later = asyncio.ensure_future(self._book_later(what, booking))
             self._late.add(later)
             later.add_done_callback(self._late.discard)
 
@@ -96,6 +97,8 @@ class ChatUpstream:
             return _passed_on(response, stream=stream)
         # From here a broken connection leaves the hold: nobody knows how the completion ended.
         body = await response.aread()
+        if response.status_code != 200:
+            completion.notes.refused = (response.status_code, body)
         if response.status_code in REDIRECTS:
             await _release(completion)
             failure = {"error": {"message": REDIRECTED, "type": "api_error"}}
@@ -103,21 +106,21 @@ class ChatUpstream:
         if is_clear_refusal(response.status_code, body):
             await _release(completion)
         elif response.status_code == 200 and (answered := read_answer(body)) is not None:
-            await self.book(completion, answered)
+            await self.book(_named(completion), partial(completion.book, answered))
         else:
             _log_unknown(completion)
         return _passed_on(response, content=body)
 
-    async def _book_later(self, completion: Completion, answered: Answered) -> None:
+    async def _book_later(self, what: str, booking: Callable[[], Awaitable[None]]) -> None:
         wait, left = _FIRST_WAIT, self._settings.chat_hold_expiry
         while left > 0:
             await asyncio.sleep(wait)
             left -= wait
             wait = min(wait * 2, _LONGEST_WAIT)
             try:
-                return await completion.book(answered)
+                return await booking()
             except Exception as error:
-                log.error("completion %s could not be booked yet: %s", completion.call.id, error)
+                log.error("%s could not be booked yet: %s", what, error)
         return None
 
 
@@ -208,7 +211,8 @@ class _MeteredStream(httpx.AsyncByteStream):
 
     async def _book(self) -> None:
         if self._booking is None and self._reader.answered is not None:
-            self._booking = self._upstream.start(self._upstream.book(self._completion, self._reader.answered))
+            booking = partial(self._completion.book, self._reader.answered)
+            self._booking = self._upstream.start(self._upstream.book(_named(self._completion), booking))
         if self._booking is not None:
             await asyncio.shield(self._booking)
 
@@ -235,6 +239,10 @@ def _passed_on(response: httpx.Response, **content: Any) -> httpx.Response:
 
 def _is_stream(response: httpx.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("text/event-stream"))
+
+
+def _named(completion: Completion) -> str:
+    return f"completion {completion.call.id}"
 
 
 def _log_unknown(completion: Completion) -> None:

@@ -123,18 +123,9 @@ class Completion:
         """Say the cost instead of the hold, where the answer has not begun yet."""
         self._forget(HELD)
         self.notes.cost_micros += cost.micros
-        room = self._room_after(cost)
+        room = self._held[1].after(self._held[0], cost.micros) if self._held is not None else None
         self.notes.headers.update(cost_headers(cost_micros=self.notes.cost_micros, room=room))
         self.notes.headers[LITELLM_COST] = usd(self.notes.cost_micros).encode()
-
-    def _room_after(self, cost: Cost) -> Room | None:
-        """What is left when the charge has taken the hold's place."""
-        if self._held is None:
-            return None
-        hold, room = self._held
-        if room.left_micros is None:
-            return room
-        return replace(room, left_micros=max(0, room.left_micros + hold.micros - cost.micros))
 
     def _forget(self, *names: str) -> None:
         for name in names:

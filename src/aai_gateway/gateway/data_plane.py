@@ -1,4 +1,4 @@
-"""What stands in front of LiteLLM: the speech routes and, without a database, the management of keys.
+"""What stands in front of LiteLLM: AssemblyAI's routes and, without a database, the management of keys.
 
 Everything else goes on to LiteLLM untouched.
 """
@@ -10,25 +10,29 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from aai_gateway.core.operations import speech_region
+from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
+LITELLM = "aai_gateway.litellm"
+"""Where a scope of AssemblyAI's routes carries LiteLLM as an ASGI application, for what it is to serve."""
 
 
 @dataclass(slots=True)
 class Notes:
     """What the answer to the request that is being served will say besides what LiteLLM says.
 
-    `retry_after` is an upstream's, should it end in 429 or 503; `headers` have lower-case names, and win;
+    `retry_after` is an upstream's, should it end in 429 or 503, and `refused` the status and body of the last
+    answer of the LLM Gateway's that was no completion; `headers` have lower-case names, and win;
     `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
     is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
     `caller` is who was authenticated, `begun_in` the region of the first attempt at a model.
     """
 
     retry_after: str | None = None
+    refused: tuple[int, bytes] | None = None
     cost_micros: int = 0
     waiting: Any = None
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -70,12 +74,16 @@ class DataPlane:
             return
         for root in self._roots(scope):
             path = scope["path"][len(root) :]
-            if speech_region(path) is not None:
-                await self._speech({**scope, "root_path": root}, receive, send)
+            if route_of(path) is not None:
+                own = {**scope, "root_path": root, LITELLM: self._litellm}
+                await self._speech(own, receive, send)
                 return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
+        await self._litellm(scope, receive, send)
+
+    async def _litellm(self, scope: Scope, receive: Receive, send: Send) -> None:
         noted = Notes()
         _notes.set(noted)
         try:

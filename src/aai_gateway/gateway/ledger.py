@@ -17,7 +17,7 @@ from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.errors import NotFound, UpstreamFailed
 from aai_gateway.gateway.asking import ask
-from aai_gateway.gateway.bookings import completion_row, job_row, lost_completion_row, lost_job_row
+from aai_gateway.gateway.bookings import completion_row, job_row, lost_job_row, lost_request_row
 from aai_gateway.gateway.finishing import finished
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
@@ -179,8 +179,8 @@ class Ledger:
     async def expire_holds(self) -> int:
         """End the holds whose time is over, and say how many there were.
 
-        A completion whose answer never came is put on record as unknown, at nothing: it may have been
-        charged, but AssemblyAI keeps no list to ask. A speech job stays due without its hold.
+        A completion or understanding whose answer never came is put on record as unknown, at nothing: it may
+        have been charged, but AssemblyAI keeps no list to ask. A speech job stays due without its hold.
         """
         now = utc_now()
         async with self._store.read() as connection:
@@ -189,8 +189,8 @@ class Ledger:
             async with self._store.write() as connection:
                 if await holds.release(connection, hold.id, now) is None:
                     continue
-                if hold.service == "chat":
-                    await usage.record(connection, lost_completion_row(hold, now))
+                if hold.service != "speech":
+                    await usage.record(connection, lost_request_row(hold, now))
             log.warning(
                 "the hold of %s for %s %s of %s has expired",
                 dollars(hold.micros),

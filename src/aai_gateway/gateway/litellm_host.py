@@ -47,7 +47,7 @@ from litellm.types.utils import CacheCreationTokenDetails
 from openai import AsyncOpenAI
 
 from aai_gateway.core.prices import TokenUsage
-from aai_gateway.core.regions import ALL_REGIONS
+from aai_gateway.core.regions import ALL_ROUTES
 from aai_gateway.core.routing import Deployment
 from aai_gateway.core.tenancy import Caller, hash_key
 from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
@@ -88,7 +88,7 @@ def proxy_is_loading() -> bool:
 
 
 def stand_in_front(wrap: Callable[[ASGIApp], ASGIApp], speech: ASGIApp) -> bool:
-    """Put `wrap(app)` in front of LiteLLM, and `speech` at the speech routes at the head of its router.
+    """Put `wrap(app)` in front of LiteLLM, and `speech` at AssemblyAI's routes at the head of its router.
 
     The second is the belt to the braces: whatever spelling gets past the wrapper and still matches a route
     of LiteLLM's meets `speech`. Idempotent: False when it has been done before.
@@ -99,7 +99,7 @@ def stand_in_front(wrap: Callable[[ASGIApp], ASGIApp], speech: ASGIApp) -> bool:
     if getattr(app.state, "aai_gateway_installed", False):
         return False
     app.state.aai_gateway_installed = True
-    app.router.routes[0:0] = [Mount(f"/{r.speech_prefix}", app=speech) for r in ALL_REGIONS]
+    app.router.routes[0:0] = [Mount(f"/{route.prefix}", app=speech) for route in ALL_ROUTES]
     app.middleware_stack = wrap(app.middleware_stack)
     return True
 

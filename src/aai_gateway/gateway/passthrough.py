@@ -1,4 +1,4 @@
-"""`/assemblyai/*` and `/eu.assemblyai/*`: AssemblyAI's REST API for the teams behind one account.
+"""AssemblyAI's routes, and the REST API for the teams of one account: `/assemblyai/*`, `/eu.assemblyai/*`.
 
 Each request is decided first (who, which operation, whose transcript), then carried out: streamed both ways
 with flat memory, or answered from the store.
@@ -10,8 +10,9 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -20,8 +21,8 @@ import orjson
 from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.operations import READING, Operation, Target
-from aai_gateway.core.regions import Region, link_stays
+from aai_gateway.core.operations import READING, Operation, Target, route_of
+from aai_gateway.core.regions import Host, Region, link_stays
 from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
 from aai_gateway.errors import (
     AccountBusy,
@@ -36,6 +37,7 @@ from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.llm_refusals import respond_llm_refusal
 from aai_gateway.gateway.upload_limits import Allowance, allowance
 from aai_gateway.gateway.wire import (
     ClientGone,
@@ -65,6 +67,8 @@ INSPECT_LIMIT = 4 * 1024 * 1024
 """Bodies up to this many bytes are looked at whole; longer ones are filtered as they stream by."""
 SMALL_BODY_LIMIT = 64 * 1024
 """Bytes that a GET may carry as a body; AssemblyAI reads none."""
+COUNTED = "aai_gateway.counted"
+"""In the scope of a request that counts in its key's rates already, when it goes on to LiteLLM."""
 WATCH_AFTER = 0.05
 """Seconds after which an answer counts as slow, and its client is watched for leaving."""
 
@@ -73,7 +77,7 @@ _FINISHED = re.compile(rb'"status"\s*:\s*"(?:completed|error)"')
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a speech route, after it is known who asks for what."""
+    """One request to a route of AssemblyAI's, after it is known who asks for what."""
 
     gateway: Gateway
     caller: Caller
@@ -107,14 +111,24 @@ class Call:
         return request_headers(self.scope, self.gateway.upstream.account_key(self.region))
 
 
-class SpeechRoutes:
-    """The ASGI application behind the speech routes. `ready` gives the opened gateway."""
+Handlers = Mapping[Operation, Callable[[Call], Coroutine[Any, Any, None]]]
+"""What carries out each operation."""
 
-    def __init__(self, ready: Callable[[], Awaitable[Gateway]]) -> None:
+
+class SpeechRoutes:
+    """The ASGI application behind AssemblyAI's routes. `ready` gives the opened gateway.
+
+    `more` carries out what is no operation of the speech hosts; what nobody carries out is refused.
+    """
+
+    def __init__(
+        self, ready: Callable[[], Awaitable[Gateway]], more: Handlers = MappingProxyType({})
+    ) -> None:
         self._ready = ready
+        self._handlers = {**_HANDLERS, **more}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; every refusal has AssemblyAI's shape."""
+        """Serve one request; every refusal has the shape of AssemblyAI's host."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "No streaming route here."})
             return
@@ -142,23 +156,31 @@ class SpeechRoutes:
             # Returning without the end of the body makes the server close the connection.
             log.warning("%s %s: the answer broke off: %s", scope["method"], scope["path"], refusal)
         else:
-            await respond_refusal(send, refusal)
+            route = route_of(route_path(scope))
+            is_llm = route is not None and route.host is Host.LLM_GATEWAY
+            await (respond_llm_refusal if is_llm else respond_refusal)(send, refusal)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
-        caller = await gateway.identity.caller_of(
-            header(scope, b"authorization") or header(scope, b"x-litellm-api-key"), client_host(scope)
-        )
+        caller = await gateway.identity.caller_of(authorization(scope), client_host(scope))
+        scope[COUNTED] = True
         if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
             send = with_headers(send, standing.headers())
         try:
-            target = routing.speech(caller, scope["method"], route_path(scope))
+            target = routing.forward(caller, scope["method"], route_path(scope))
+            if (handler := self._handlers.get(target.operation)) is None:
+                raise UnknownOperation("This gateway does not serve this operation.")
         except (UnknownOperation, MethodNotAllowed):
             log.warning("refused unknown operation %s %r", scope["method"], scope["path"])
             raise
         if target.operation not in READING:
             require_may_write(caller)
-        await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
+        await handler(Call(gateway, caller, target, scope, receive, send))
+
+
+def authorization(scope: Scope) -> str | None:
+    """The header in which the client presents its key."""
+    return header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
 
 
 def route_path(scope: Scope) -> str:
@@ -193,7 +215,7 @@ async def _upload_within(call: Call, allowed: Allowance) -> None:
     async with call.gateway.upstream.request(
         call.region, "POST", call.target.upstream_path, headers=headers, query=call.query, body=watched()
     ) as response:
-        body = await _whole(response)
+        body = await whole(response)
         if response.status == 200 and isinstance(url := _member(body, "upload_url"), str):
             media = await asyncio.to_thread(probe.finish)
             async with call.gateway.store.write() as connection:
@@ -210,7 +232,7 @@ async def _upload_within(call: Call, allowed: Allowance) -> None:
                     channels=media.channels if media else None,
                 )
                 await allowed.end(connection)
-        await _reply(call, response, body)
+        await reply(call, response, body)
 
 
 async def _submit(call: Call) -> None:
@@ -227,8 +249,8 @@ async def _submitted(call: Call, headers: dict[str, str], body: bytes) -> submis
     """Submit when it is this team's turn. A client that leaves before is dropped."""
     submissions, owner = call.gateway.submissions, call.caller.owner
     deadline = submissions.turns.deadline()
-    await _until_gone(call.receive, submissions.turns.turn(owner, deadline))
-    await _until_gone(call.receive, call.turn())
+    await until_gone(call.receive, submissions.turns.turn(owner, deadline))
+    await until_gone(call.receive, call.turn())
     while True:
         try:
             return await submissions.submit(
@@ -240,7 +262,7 @@ async def _submitted(call: Call, headers: dict[str, str], body: bytes) -> submis
                 attribution=attribution(call.caller, headers=all_headers(call.scope)),
             )
         except AccountBusy as busy:
-            await _until_gone(call.receive, submissions.turns.turn(owner, deadline, busy))
+            await until_gone(call.receive, submissions.turns.turn(owner, deadline, busy))
 
 
 async def _list(call: Call) -> None:
@@ -252,7 +274,7 @@ async def _list(call: Call) -> None:
 
 
 async def _get(call: Call) -> None:
-    row = await _require_transcript(call)
+    row = await require_transcript(call, call.transcript_id)
 
     async def settle(body: bytes) -> Headers:
         if row is None or not _FINISHED.search(body):
@@ -268,17 +290,17 @@ async def _get(call: Call) -> None:
         return cost_headers(cost_micros=micros)
 
     await read_body(call.receive, SMALL_BODY_LIMIT)
-    await _until_gone(call.receive, _forward(call, "GET", settle))
+    await until_gone(call.receive, forward(call, "GET", settle))
 
 
 async def _export(call: Call) -> None:
-    await _require_transcript(call)
+    await require_transcript(call, call.transcript_id)
     await read_body(call.receive, SMALL_BODY_LIMIT)
-    await _until_gone(call.receive, _forward(call, "GET"))
+    await until_gone(call.receive, forward(call, "GET"))
 
 
 async def _redacted_audio(call: Call) -> None:
-    await _require_transcript(call)
+    await require_transcript(call, call.transcript_id)
     await read_body(call.receive, SMALL_BODY_LIMIT)
 
     async def fetch() -> None:
@@ -286,12 +308,12 @@ async def _redacted_audio(call: Call) -> None:
         async with call.gateway.upstream.request(
             call.region, "GET", call.target.upstream_path, headers=call.headers(), query=call.query
         ) as response:
-            body = await _whole(response)
+            body = await whole(response)
             if response.status < 400:
                 _require_links_to_stay(call, body)
-            await _reply(call, response, body)
+            await reply(call, response, body)
 
-    await _until_gone(call.receive, fetch())
+    await until_gone(call.receive, fetch())
 
 
 def _require_links_to_stay(call: Call, body: bytes) -> None:
@@ -313,7 +335,7 @@ def _require_links_to_stay(call: Call, body: bytes) -> None:
 
 
 async def _delete(call: Call) -> None:
-    row = await _require_transcript(call)
+    row = await require_transcript(call, call.transcript_id)
     await call.turn()
     if row is not None and row.settled_at is None:
         # What it cost can no longer be read once it is deleted.
@@ -325,14 +347,14 @@ async def _delete(call: Call) -> None:
     async with call.gateway.upstream.request(
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
-        body = await _whole(response)
+        body = await whole(response)
         if response.status == 200 and row is not None:
             async with call.gateway.store.write() as connection:
                 await transcripts.mark_deleted(connection, call.region, call.transcript_id, utc_now())
-        await _reply(call, response, body)
+        await reply(call, response, body)
 
 
-_HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
+_HANDLERS: Handlers = {
     Operation.UPLOAD: _upload,
     Operation.SUBMIT: _submit,
     Operation.LIST: _list,
@@ -350,23 +372,34 @@ _HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
 # -- carrying out -----------------------------------------------------------------------------------------
 
 
-async def _require_transcript(call: Call) -> transcripts.Transcript | None:
+async def require_transcript(call: Call, transcript_id: str) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
     row = await call.gateway.identity.transcript(call.region, call.transcript_id)
     require_owner(call.caller, row.owner if row else None, row.key_hash if row else None)
     return row
 
 
-async def _forward(
-    call: Call, method: str, inspect: Callable[[bytes], Awaitable[Headers]] | None = None
+async def forward(
+    call: Call,
+    method: str,
+    inspect: Callable[[bytes], Awaitable[Headers]] | None = None,
+    *,
+    body: bytes | None = None,
 ) -> None:
     """Send the request on and stream the answer back.
 
     `inspect` sees a body that is short enough, and gives headers to add.
     """
-    await call.turn()
+    if call.target.host is Host.SPEECH:
+        await call.turn()
     async with call.gateway.upstream.request(
-        call.region, method, call.target.upstream_path, headers=call.headers(), query=call.query
+        call.region,
+        method,
+        call.target.upstream_path,
+        headers=call.headers(),
+        query=call.query,
+        body=body,
+        host=call.target.host,
     ) as response:
         if inspect is None:
             await _stream(call, response)
@@ -376,12 +409,13 @@ async def _forward(
             await _stream(call, response, head, IdentifierFilter())
             return
         told = await inspect(head) if response.status == 200 else []
-        await _reply(call, response, head, told)
+        await reply(call, response, head, told)
 
 
-async def _reply(
+async def reply(
     call: Call, response: aiohttp.ClientResponse, body: bytes, told: Sequence[tuple[bytes, bytes]] = ()
 ) -> None:
+    """Answer with AssemblyAI's answer, whose whole body is `body`, and headers that are `told`."""
     headers = [*response_headers(response.raw_headers), *told]
     await respond(call.send, response.status, headers, without_identifiers(body))
 
@@ -419,8 +453,9 @@ async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    body = await _read_up_to(response, submission.BODY_LIMIT)
+async def whole(response: aiohttp.ClientResponse, limit: int = submission.BODY_LIMIT) -> bytes:
+    """The whole body of an answer. Raises Refused (502) when it has more bytes than `limit`."""
+    body = await _read_up_to(response, limit)
     if not response.content.at_eof():
         raise Refused("AssemblyAI's answer is too large.", status=502)
     return body
@@ -444,7 +479,7 @@ def _links(body: bytes) -> list[str]:
     return [member for member in members if isinstance(member, str) and "//" in member]
 
 
-async def _until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; end it, and raise ClientGone, when the client goes away."""
     task = asyncio.ensure_future(work)
     gone: asyncio.Future[None] | None = None

@@ -26,6 +26,7 @@ from aai_gateway.core.reconciling import (
 )
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, Team
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.errors import NotFound, StoreError
 from aai_gateway.gateway.asking import AccountJobs
 from aai_gateway.gateway.ledger import Ledger
@@ -41,6 +42,9 @@ UNATTRIBUTED = "unattributed"
 """Id and name of the team that gets the jobs that nobody can be found for."""
 PARALLEL = 8
 """Transcripts that are read at once."""
+
+UNLISTED: tuple[Service, ...] = ("chat", "understanding")
+"""What AssemblyAI keeps no list of: it can be counted, and not compared."""
 
 
 @dataclass(slots=True)
@@ -115,9 +119,11 @@ class Reconciler:
             self._told(len(seen), page[-1].created)
         await self._compare_unlisted(report, seen, quick)
         async with self._store.read() as connection:
-            chats = UsageFilter(service="chat", region=region, since=since, until=until)
-            unknown = await usage_lines.unknown_completions(connection, chats)
-        report.unknown_completions, report.unknown_held_micros = unknown.count, unknown.held_micros
+            for service in UNLISTED:
+                where = UsageFilter(service=service, region=region, since=since, until=until)
+                unknown = await usage_lines.unknown_completions(connection, where)
+                report.unknown_completions += unknown.count
+                report.unknown_held_micros += unknown.held_micros
         return report
 
     async def _compare(self, report: Report, page: Sequence[Listed], fix: bool, quick: bool) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from yarl import URL
 
-from aai_gateway.core.regions import Region
+from aai_gateway.core.regions import Host, Region
 from aai_gateway.errors import GatewayError, UpstreamFailed
 from aai_gateway.gateway.fair_queue import RequestTurns
 from aai_gateway.gateway.wire import ClientGone
@@ -23,13 +23,16 @@ KEEP_ALIVE_SECONDS = 15.0
 
 
 class Upstream:
-    """AssemblyAI's speech-to-text hosts. Redirects are failures; bodies are not decoded."""
+    """AssemblyAI's hosts. Redirects are failures; bodies are not decoded."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.turns = RequestTurns(settings.account_requests_per_5_minutes, settings.queue_timeout)
         """Who sends a request waits for its turn first."""
-        self._bases = {region: settings.speech_url(region) for region in Region}
+        self._bases = {
+            Host.SPEECH: {region: settings.speech_url(region) for region in Region},
+            Host.LLM_GATEWAY: {region: settings.llm_url(region) for region in Region},
+        }
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=self._timeout(),
@@ -64,13 +67,16 @@ class Upstream:
         query: str = "",
         body: bytes | AsyncIterator[bytes] | None = None,
         deadline: float | None = None,
+        host: Host = Host.SPEECH,
+        patience: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; the query string goes out as given. Raises UpstreamFailed (502, 504).
 
         A redirect is such a failure: neither the gateway nor its client shall follow it to another host.
-        `deadline` is the seconds that everything may take, the reading of the answer included.
+        `deadline` is the seconds that everything may take, the reading of the answer included; `patience` is
+        how long AssemblyAI may be silent, the settings' `read_timeout` when it is not given.
         """
-        url = URL(f"{self._bases[region]}{path}{'?' + query if query else ''}", encoded=True)
+        url = URL(f"{self._bases[host][region]}{path}{'?' + query if query else ''}", encoded=True)
         try:
             async with self._session.request(
                 method,
@@ -78,7 +84,7 @@ class Upstream:
                 headers=headers,
                 data=body,
                 allow_redirects=False,
-                timeout=self._timeout(deadline),
+                timeout=self._timeout(deadline, patience),
             ) as response:
                 if response.status in REDIRECTS:
                     raise UpstreamFailed(REDIRECTED, status=502)
@@ -96,11 +102,11 @@ class Upstream:
                 raise error.__cause__ from None
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502) from None
 
-    def _timeout(self, deadline: float | None = None) -> aiohttp.ClientTimeout:
+    def _timeout(self, deadline: float | None = None, patience: float | None = None) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
             total=deadline,
             sock_connect=self._settings.connect_timeout,
-            sock_read=self._settings.read_timeout,
+            sock_read=self._settings.read_timeout if patience is None else patience,
         )
 
     async def close(self) -> None:

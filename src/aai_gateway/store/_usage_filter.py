@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import sqlalchemy as sa
 
 from aai_gateway.core.regions import Region
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.store.schema import usage, usage_tags
 
 _c = usage.c
@@ -24,7 +24,7 @@ class UsageFilter:
     team_id: str | None = None
     no_team: bool = False
     key_hash: str | None = None
-    service: Literal["speech", "chat"] | None = None
+    service: Service | None = None
     region: Region | None = None
     model: str | None = None
     tag: str | None = None

@@ -1,21 +1,23 @@
 """Holds: money set aside for a job before it is forwarded, so that nothing slips through at once.
 
-A hold's id is its intent's, or its completion's. It ends with the job's charge, with its refusal, or when it
-expires: `expires_at` is for jobs whose process died, and lies beyond any job's usual life.
+A hold's id is its intent's, its completion's or its request's. It ends with the job's charge, with its
+refusal, or when it expires: `expires_at` is for jobs whose process died, and lies beyond any job's usual
+life.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import dollars, require_left, utc_now
 from aai_gateway.core.regions import Region
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.errors import AccountBusy, TooManyRequests
 from aai_gateway.store._budgets import Account, accounts, save
 from aai_gateway.store.dialect import insert_new
@@ -39,7 +41,7 @@ class Hold:
     """Micro-dollars set aside for one job or completion, and for whom."""
 
     id: str
-    service: Literal["speech", "chat"]
+    service: Service
     region: Region
     owner: str
     micros: int
@@ -61,6 +63,12 @@ class Room:
 
     left_micros: int | None
     warnings: tuple[str, ...] = ()
+
+    def after(self, held: Hold, micros: int) -> Room:
+        """What is left when a charge has taken the hold's place."""
+        if self.left_micros is None:
+            return self
+        return replace(self, left_micros=max(0, self.left_micros + held.micros - micros))
 
 
 async def place(connection: AsyncConnection, hold: Hold, *, account_jobs: int | None = None) -> Room:

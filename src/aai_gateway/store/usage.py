@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.regions import Region
+from aai_gateway.core.usage_rows import Service
 from aai_gateway.core.usage_rows import UsageRow as UsageRow
 from aai_gateway.store import holds, notices
 from aai_gateway.store._budgets import accounts, save
@@ -118,6 +119,15 @@ async def audio_seconds_of(connection: AsyncConnection, region: Region, transcri
     is_it = (_c.service == "speech", _c.region == region.value, _c.source_id == transcript_id)
     found: int | None = await connection.scalar(sa.select(_c.audio_seconds).where(*is_it))
     return found
+
+
+async def get(
+    connection: AsyncConnection, service: Service, region: Region, source_id: str
+) -> UsageRow | None:
+    """The row of one job, completion or request; None when it is not booked."""
+    is_it = (_c.service == service, _c.region == region.value, _c.source_id == source_id)
+    row = (await connection.execute(sa.select(usage).where(*is_it))).mappings().first()
+    return None if row is None else _usage_of(row)
 
 
 async def list_rows(
