@@ -14,9 +14,10 @@ from typing import Any
 
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
-from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
+from aai_gateway.core.tenancy import MASTER, Caller, hash_key, require_budget, require_owner
 from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
@@ -43,8 +44,12 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     async def authenticate(self, request: Any, api_key: str) -> Any:
         """LiteLLM's `custom_auth`: the same identity as on the speech routes."""
         gateway = await self._ready()
-        key = presented_key(request.headers.get("authorization")) or api_key
         try:
+            key = key_of_request(request.scope["headers"])
+            if key is None:
+                key = api_key  # from a header that the config names, or Google's `?key=`
+            elif api_key and api_key.strip() != key:
+                raise Unauthenticated  # LiteLLM has read another
             caller = await gateway.identity.caller_of_key(key)
             if caller.is_admin:
                 return litellm_host.admin_identity(key)

@@ -21,7 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import Budget, utc_now
-from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key, presented_key
+from aai_gateway.core.presented import key_of_request
+from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key
 from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, Unauthenticated
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
@@ -56,14 +57,14 @@ def management_app(
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
-    `authorize_admin` says whether an `Authorization` header carries the master key. Errors have LiteLLM's
+    `authorize_admin` says whether a presented key is the master key. Errors have LiteLLM's
     shape, `{"error": {"message", "type", "param", "code"}}`.
     """
 
     def route(path: str, method: str, handle: Handle) -> Route:
         async def endpoint(request: Request) -> JSONResponse:
             store = await store_getter()
-            await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+            await _require_admin(store, key_of_request(request.scope["headers"]), authorize_admin)
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
             if "key" in data and authorize_admin(str(data["key"])):
                 raise shapes.BadField("key", "That is the master key, not a virtual key.")
@@ -76,7 +77,7 @@ def management_app(
 
     async def scrape(request: Request) -> Response:
         store = await store_getter()
-        await _require_admin(store, request.headers.get("authorization"), authorize_admin)
+        await _require_admin(store, key_of_request(request.scope["headers"]), authorize_admin)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
 
     return Starlette(
@@ -103,11 +104,11 @@ async def _connection(store: Store, method: str) -> AsyncIterator[AsyncConnectio
 
 
 async def _require_admin(
-    store: Store, authorization: str | None, authorize_admin: Callable[[str | None], bool]
+    store: Store, key: str | None, authorize_admin: Callable[[str | None], bool]
 ) -> None:
-    if authorize_admin(authorization):
+    if authorize_admin(key):
         return
-    if key := presented_key(authorization):
+    if key:
         async with store.read() as connection:
             if await keys.by_hash(connection, hash_key(key)) is not None:
                 raise Forbidden("Only the master key may manage keys and teams.")

@@ -19,6 +19,7 @@ import orjson
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.regions import Region, require_region
 from aai_gateway.core.tenancy import Caller, require_budget, require_owner
 from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
@@ -129,9 +130,7 @@ class SpeechRoutes:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
-        caller = await gateway.identity.caller_of(
-            header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
-        )
+        caller = await gateway.identity.caller_of_key(key_of_request(scope["headers"]))
         try:
             target = resolve(scope["method"], route_path(scope))
         except Refused:
