@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from aai_gateway.core.tenancy import presented_key
-from aai_gateway.gateway import litellm_budget, litellm_host
+from aai_gateway.gateway import litellm_budget, litellm_host, server_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
@@ -31,6 +31,8 @@ def _install() -> ChatHooks:
     if not litellm_host.proxy_is_loading():
         return ChatHooks(Runtime(get_settings()).ready)
     require_no_database()
+    limits = server_host.connection_limits(get_settings(), server_host.raise_file_limit())
+    server_host.guard_connections(limits)
     runtime = Runtime(get_settings(), litellm_budget.configured_limits(get_settings()))
     hooks = ChatHooks(runtime.ready)
     speech = SpeechRoutes(runtime.ready)
