@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
-from aai_gateway.core.tenancy import presented_key
+from aai_gateway.core.tenancy import Caller, presented_key
 from aai_gateway.gateway import litellm_budget, litellm_host, server_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.litellm_door import LiteLLMDoor
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.wire import ASGIApp
@@ -31,25 +32,30 @@ def _install() -> ChatHooks:
     if not litellm_host.proxy_is_loading():
         return ChatHooks(Runtime(get_settings()).ready)
     require_no_database()
-    limits = server_host.connection_limits(get_settings(), server_host.raise_file_limit())
-    server_host.guard_connections(limits)
-    runtime = Runtime(get_settings(), litellm_budget.configured_limits(get_settings()))
+    settings = get_settings()
+    runtime = Runtime(settings, litellm_budget.configured_limits(settings))
     hooks = ChatHooks(runtime.ready)
     speech = SpeechRoutes(runtime.ready)
 
     async def store() -> Store:
         return (await runtime.ready()).store
 
+    async def admit(key: str | None) -> Caller:
+        return await (await runtime.ready()).identity.caller_of_key(key)
+
     def in_front_of(inner: ASGIApp) -> DataPlane:
         return DataPlane(
-            inner,
+            LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
             management=management_app(store, _is_master),
             is_management=is_management_path,
+            client_timeout=settings.client_timeout,
             root_paths=litellm_host.root_paths(),
         )
 
     if litellm_host.stand_in_front(in_front_of, speech):
+        limits = server_host.connection_limits(settings, server_host.raise_file_limit())
+        server_host.guard_connections(limits)
         litellm_host.use_identity(hooks.authenticate)
         leave_out_polls()
         # Later, because LiteLLM takes its settings over one by one, in the config's order.

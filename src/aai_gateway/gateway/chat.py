@@ -18,7 +18,7 @@ from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, require_budget, require_owner
-from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
+from aai_gateway.errors import Forbidden, GatewayError, NotFound, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
 from aai_gateway.gateway.chat_wire import Wire
@@ -43,8 +43,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
 
     async def authenticate(self, request: Any, api_key: str) -> Any:
         """LiteLLM's `custom_auth`: the same identity as on the speech routes."""
-        gateway = await self._ready()
         try:
+            gateway = await self._ready()
             key = key_of_request(request.scope["headers"])
             if key is None:
                 key = api_key  # from a header that the config names, or Google's `?key=`
@@ -55,8 +55,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 return litellm_host.admin_identity(key)
             if not litellm_host.is_model_request(request):
                 raise Forbidden("Only the master key may use this route.")
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return litellm_host.identity(caller)
 
     async def async_pre_call_hook(
@@ -72,8 +72,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             caller = await self._caller(gateway, user_api_key_dict.api_key)
             require_budget(caller, utc_now())
             _require_models(caller, model, data)
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return chat_request.as_sent(data)
 
     async def async_pre_call_deployment_hook(
@@ -81,6 +81,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
     ) -> dict[str, Any] | None:
         """The last look before the LLM Gateway: region, host and key, whose transcript, and the hold."""
         if not _is_assemblyai(kwargs):
+            notes().handed_on = True
             return None
         gateway = await self._ready()
         try:
@@ -97,8 +98,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                     steered["client"] = litellm_host.openai_client(api_base, account_key, wire)
         except NotFound:
             raise litellm_host.transcript_not_found(_bare(kwargs)) from None
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return steered
 
     async def async_filter_listed_models(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aai_gateway.core.operations import speech_region
-from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
+from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send, patient
 
 RETRYABLE = (429, 503)
 
@@ -21,11 +21,13 @@ class Notes:
     """What the answer to the request that is being served will say besides what LiteLLM says.
 
     `retry_after` is an upstream's, should it end in 429 or 503; `headers` have lower-case names, and win;
-    `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
-    is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
+    `handed_on` says whether anything went to a provider; `cost_micros` is what was booked so far, `waiting`
+    the completion that is held and not yet sent. `at_end` is called when the request is over, whoever ended
+    it: LiteLLM can leave a stream open behind a client.
     """
 
     retry_after: str | None = None
+    handed_on: bool = False
     cost_micros: int = 0
     waiting: Any = None
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -41,7 +43,10 @@ def notes() -> Notes:
 
 
 class DataPlane:
-    """ASGI middleware in front of `inner`, which is LiteLLM's whole stack."""
+    """ASGI middleware in front of `inner`, which is LiteLLM's whole stack.
+
+    Reading a body raises ClientTooSlow after `client_timeout` seconds in which nothing of it came.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class DataPlane:
         speech: ASGIApp,
         management: ASGIApp,
         is_management: Callable[[str, str], bool],
+        client_timeout: float,
         root_paths: tuple[str, ...] = (),
     ) -> None:
         self._inner = inner
@@ -57,12 +63,15 @@ class DataPlane:
         self._management = management
         self._is_management = is_management
         self._root_paths = root_paths
+        self._client_timeout = client_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is ours; hand on the rest."""
         if scope["type"] not in ("http", "websocket"):
             await self._inner(scope, receive, send)
             return
+        if scope["type"] == "http":
+            receive = patient(receive, self._client_timeout)
         for root in self._roots(scope):
             path = scope["path"][len(root) :]
             if speech_region(path) is not None:

@@ -30,6 +30,7 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -45,9 +46,11 @@ from openai import AsyncOpenAI
 from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.core.tenancy import Caller, hash_key
-from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
+from aai_gateway.errors import BudgetExceeded, GatewayError, Refused, Unauthenticated
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.litellm_models import PROVIDER
+
+log = logging.getLogger("aai_gateway")
 
 Callbacks = CustomLogger
 """The class of LiteLLM's callbacks."""
@@ -164,8 +167,16 @@ def identity(caller: Caller) -> UserAPIKeyAuth:
     )
 
 
-def openai_error(refusal: Refused) -> ProxyException:
-    """A refusal in the shape that OpenAI clients read; a spent budget with LiteLLM's own status and type."""
+def openai_error(error: GatewayError) -> ProxyException:
+    """A refusal in the shape that OpenAI clients read; a spent budget with LiteLLM's own status and type.
+
+    Any other error is the gateway's own trouble: a 503 that says nothing of it, and a line in the log.
+    """
+    if isinstance(error, Refused):
+        refusal = error
+    else:
+        log.error("%s", error)
+        refusal = Refused("The gateway cannot serve this now.", status=503)
     kind, status = "invalid_request_error", refusal.status
     if isinstance(refusal, BudgetExceeded):
         kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code

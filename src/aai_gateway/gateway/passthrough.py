@@ -39,6 +39,7 @@ from aai_gateway.gateway.wire import (
     header,
     read_body,
     request_headers,
+    require_length_within,
     respond,
     respond_json,
     respond_refusal,
@@ -151,12 +152,14 @@ def route_path(scope: Scope) -> str:
 
 async def _upload(call: Call) -> None:
     headers = call.headers()
+    limit = call.gateway.settings.max_upload_bytes
+    require_length_within(call.scope, limit)
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
     probe = MediaProbe()
 
     async def watched() -> AsyncIterator[bytes]:
-        async for chunk in body_chunks(call.receive):
+        async for chunk in body_chunks(call.receive, limit):
             probe.feed(chunk)
             yield chunk
 

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import UpstreamFailed
+from aai_gateway.errors import Refused, UpstreamFailed
 from aai_gateway.gateway.wire import ClientGone
 from aai_gateway.settings import Settings
 
@@ -74,15 +74,15 @@ class Upstream:
                 timeout=self._timeout(deadline),
             ) as response:
                 yield response
-        except ClientGone:
+        except (ClientGone, Refused):
             raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502, sent=False) from None
         except (aiohttp.ServerTimeoutError, asyncio.TimeoutError):
             raise UpstreamFailed("AssemblyAI took too long to answer.", status=504) from None
         except aiohttp.ClientError as error:
-            # aiohttp wraps what the body iterator raised; a client that left is no fault of AssemblyAI.
-            if isinstance(error.__cause__, ClientGone):
+            # aiohttp wraps what the body iterator raised; that is the client's, and no fault of AssemblyAI's.
+            if isinstance(error.__cause__, ClientGone | Refused):
                 raise error.__cause__ from None
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502) from None
 
