@@ -22,6 +22,11 @@ class HeadFault:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+def unknown_method() -> HeadFault:
+    """For a method that no route has, or what stands in its place."""
+    return HeadFault(405, f"The request's method is none of {_ALLOWED}.", (("allow", _ALLOWED),))
+
+
 def head_fault(
     method: str, url: bytes, headers: Iterable[tuple[bytes, bytes]], *, upgrades: bool, limit: int
 ) -> HeadFault | None:
@@ -34,7 +39,7 @@ def head_fault(
     if size > limit:
         return HeadFault(431, f"The request's head has more than {limit} bytes.")
     if method == "CONNECT":
-        return HeadFault(405, "The gateway is no proxy for CONNECT.", (("allow", _ALLOWED),))
+        return unknown_method()
     codings = values.get(b"transfer-encoding")
     if codings is not None and [coding.strip().lower() for coding in codings] != [b"chunked"]:
         return HeadFault(400, "Transfer-Encoding may only be chunked.")

@@ -23,7 +23,7 @@ def require_readable(data: Mapping[str, Any], *, names_model: bool) -> None:
     model = data.get("model")
     if model is None and not names_model:
         raise InvalidRequest("model is required.")
-    if model is not None and (not isinstance(model, str) or not model.strip()):
+    if model is not None and (not isinstance(model, str) or not model.strip() or not model.isprintable()):
         raise InvalidRequest("model must be the name of one model.")
     for name in _OBJECTS:
         _require_objects(name, data.get(name))

@@ -72,6 +72,11 @@ class Target:
     upstream_path: str
 
 
+def is_transcript_id(text: str) -> bool:
+    """Whether this can be a transcript's id at all. Nothing else is looked for: Postgres takes no NUL."""
+    return _TRANSCRIPT_ID.fullmatch(text) is not None
+
+
 def resolve(method: str, path: str) -> Target:
     """The operation that a method and a path (percent-decoded once, without query) ask for.
 
@@ -140,7 +145,7 @@ def _shape(rest: str) -> tuple[str, str | None]:
     parts = rest.removesuffix("/").split("/")
     if len(parts) < 2 or parts[0] != "transcript":
         return "/".join(parts), None
-    if not _TRANSCRIPT_ID.fullmatch(parts[1]):
+    if not is_transcript_id(parts[1]):
         return "", None
     return "/".join([parts[0], "{id}", *parts[2:]]), parts[1]
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from aai_gateway.core.heads import HeadFault, head_fault
+from aai_gateway.core.heads import HeadFault, head_fault, unknown_method
 from aai_gateway.core.operations import speech_region
 from aai_gateway.settings import Settings
 
@@ -198,9 +198,11 @@ def _guarded(protocol: Any, limits: ConnectionLimits) -> type:
 
         def send_400_response(self, msg: str) -> None:
             fault = self._fault
+            error = sys.exc_info()[1]
+            if fault is None and type(error).__name__ == "HttpParserInvalidMethodError":
+                fault = unknown_method()
             if fault is None:
                 # httptools' own reason; of what failed in uvicorn, nothing that a client could read.
-                error = sys.exc_info()[1]
                 reason = str(error).partition("callback error")[0].strip(" `") if error else ""
                 fault = HeadFault(400, f"Invalid HTTP request: {reason or 'it cannot be read'}.")
             self._refuse(fault.status, fault.text, fault.headers)
