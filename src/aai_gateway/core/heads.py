@@ -32,7 +32,7 @@ def head_fault(
 ) -> HeadFault | None:
     """What is wrong with a head of lower-case header names, or None. `limit` is its size in bytes."""
     values: dict[bytes, list[bytes]] = {}
-    size = len(method) + len(url) + len(" HTTP/1.1\r\n")
+    size = len(method) + len(url) + len("  HTTP/1.1\r\n")
     for name, value in headers:
         size += len(name) + len(value) + len(": \r\n")
         values.setdefault(name, []).append(value)

@@ -28,9 +28,9 @@ def require_readable(data: Mapping[str, Any], *, names_model: bool) -> None:
     for name in _OBJECTS:
         _require_objects(name, data.get(name))
     for name in _TEXT_OR_LIST:
-        if not isinstance(data.get(name) or "", str | list):
+        if not isinstance(data.get(name), str | list | None):
             raise InvalidRequest(f"{name} must be a string or an array.")
-    if not isinstance(data.get("response_format") or {}, Mapping):
+    if not isinstance(data.get("response_format"), Mapping | None):
         raise InvalidRequest("response_format must be an object.")
     for name in _SECONDS:
         if not _is_seconds(data.get(name)):
@@ -51,13 +51,13 @@ def require_readable_headers(headers: Mapping[str, str]) -> None:
 
 def _require_message(name: str, message: Mapping[str, Any]) -> None:
     role, content = message.get("role"), message.get("content")
-    if not isinstance(role or "", str):
+    if not isinstance(role, str | None):
         raise InvalidRequest(f"{name}.role must be a string.")
     if isinstance(content, list):
         for position, part in enumerate(content):
-            if not isinstance(part, Mapping) or not isinstance(part.get("type") or "", str):
+            if not isinstance(part, Mapping) or not isinstance(part.get("type"), str | None):
                 raise InvalidRequest(f"{name}.content[{position}] must be an object with a type.")
-    elif not isinstance(content or "", str):
+    elif not isinstance(content, str | None):
         raise InvalidRequest(f"{name}.content must be a string or an array.")
     _require_objects(f"{name}.tool_calls", message.get("tool_calls"))
 
