@@ -9,6 +9,7 @@
     │   ├── UnknownOperation          404  nothing that the gateway forwards
     │   ├── MethodNotAllowed          405  a known path, another method
     │   ├── InvalidRequest            400  a body that AssemblyAI would not take
+    │   ├── ClientTooSlow             408  a client that has gone silent in the middle of a body
     │   ├── BudgetExceeded            400  the key or its team has spent its budget
     │   ├── TooManyUnknownKeys        429  keys that nobody has keep coming from this address
     │   ├── TooManyRequests           429  a limit of the key, its team or the account is reached
@@ -90,6 +91,16 @@ class InvalidRequest(Refused):
     """A body that is not what the operation takes."""
 
     status = 400
+
+
+class ClientTooSlow(Refused):
+    """Nothing came of a body for too long. The rest of it is not waited for: the connection ends."""
+
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        text = f"Nothing of the request's body came for {seconds:g} seconds."
+        super().__init__(text, headers={"Connection": "close"})
 
 
 class BudgetExceeded(Refused):

@@ -9,23 +9,20 @@ from __future__ import annotations
 import asyncio
 
 from aai_gateway.core.guesses import Guesses
-from aai_gateway.core.tenancy import presented_key
-from aai_gateway.gateway import litellm_budget, litellm_host
+from aai_gateway.core.presented import key_of_request
+from aai_gateway.core.tenancy import Caller
+from aai_gateway.gateway import litellm_budget, litellm_host, server_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
+from aai_gateway.gateway.litellm_door import LiteLLMDoor
 from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
-from aai_gateway.gateway.wire import ASGIApp
+from aai_gateway.gateway.wire import ASGIApp, Scope, client_host
 from aai_gateway.settings import get_settings, require_no_database
 from aai_gateway.store import Store
-
-
-def _is_master(authorization: str | None) -> bool:
-    key = presented_key(authorization)
-    return key is not None and litellm_host.is_master_key(key)
 
 
 def _install() -> ChatHooks:
@@ -42,16 +39,23 @@ def _install() -> ChatHooks:
     async def store() -> Store:
         return (await runtime.ready()).store
 
+    async def admit(scope: Scope) -> Caller:
+        key = key_of_request(scope["headers"])
+        return await (await runtime.ready()).identity.caller_of_key(key, client_host(scope))
+
     def in_front_of(inner: ASGIApp) -> DataPlane:
         return DataPlane(
-            inner,
+            LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
-            management=management_app(store, _is_master, guesses),
+            management=management_app(store, litellm_host.is_master_key, guesses),
             is_management=is_management_path,
+            client_timeout=settings.client_timeout,
             root_paths=litellm_host.root_paths(),
         )
 
     if litellm_host.stand_in_front(in_front_of, speech):
+        limits = server_host.connection_limits(settings, server_host.raise_file_limit())
+        server_host.guard_connections(limits)
         litellm_host.use_identity(hooks.authenticate)
         leave_out_polls()
         # Later, because LiteLLM takes its settings over one by one, in the config's order.

@@ -54,6 +54,20 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = Field(10.0, description="Seconds to connect to AssemblyAI before 502.")
     read_timeout: Seconds = Field(60.0, description="Seconds of silence from AssemblyAI before 504.")
 
+    # Its clients
+    client_timeout: Seconds = Field(
+        60.0, description="Seconds of silence from a client in the middle of a body before 408."
+    )
+    head_timeout: Seconds = Field(
+        20.0, description="Seconds that a request's head may take to come, before 408."
+    )
+    max_head_bytes: int = Field(65_536, ge=4096, description="Bytes of a request's head before 431.")
+    max_url_bytes: int = Field(16_384, ge=1024, description="Bytes of a request's URL before 414.")
+    max_upload_bytes: int = Field(2_200_000_000, gt=0, description="Bytes of an upload before 413.")
+    max_body_bytes: int = Field(
+        33_554_432, gt=0, description="Bytes of a body on LiteLLM's routes, such as a chat, before 413."
+    )
+
     # The gateway itself
     data_dir: Path = Field(
         Path("~/.aai-gateway"), description="Where the store, the master key and the quote index are kept."

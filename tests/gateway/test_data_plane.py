@@ -29,7 +29,12 @@ def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, *roots: str) -> 
         return (method, path) == ("POST", "/key/generate")
 
     return DataPlane(
-        inner, speech=speech, management=management, is_management=is_management, root_paths=roots
+        inner,
+        speech=speech,
+        management=management,
+        is_management=is_management,
+        client_timeout=60,
+        root_paths=roots,
     )
 
 

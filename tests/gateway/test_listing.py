@@ -155,6 +155,8 @@ async def test_links_lead_through_the_whole_list_and_back(store: Store):
         "status=COMPLETED",
         "created_on=yesterday",
         "created_on=2026-13-01",
+        "created_on=9999-12-31",
+        "created_on=%00",
     ],
 )
 async def test_a_parameter_that_assemblyai_would_not_take_is_refused(store: Store, query: str):

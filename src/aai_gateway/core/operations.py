@@ -135,6 +135,11 @@ class Target:
     host: Host = Host.SPEECH
 
 
+def is_transcript_id(text: str) -> bool:
+    """Whether this can be a transcript's id at all. Nothing else is looked for: Postgres takes no NUL."""
+    return _TRANSCRIPT_ID.fullmatch(text) is not None
+
+
 def resolve(method: str, path: str) -> Target:
     """The operation that a method and a path (percent-decoded once, without query) ask for.
 
@@ -162,11 +167,6 @@ def resolve(method: str, path: str) -> Target:
         raise NotFound
     upstream = shape.replace("{id}", transcript_id or "")
     return Target(route.region, operation, transcript_id, upstream, route.host)
-
-
-def is_transcript_id(text: str) -> bool:
-    """Whether a text may be the id of a transcript, and stand in a path as it is."""
-    return _TRANSCRIPT_ID.fullmatch(text) is not None
 
 
 def route_of(path: str) -> Route | None:

@@ -16,6 +16,7 @@ from typing import Any
 from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.core.routing import Attempt, Deployment, Provider
@@ -23,12 +24,11 @@ from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
     hash_key,
-    presented_key,
     require_budget,
     require_may_write,
     require_owner,
 )
-from aai_gateway.errors import Forbidden, NotFound, Refused, Unauthenticated
+from aai_gateway.errors import Forbidden, GatewayError, NotFound, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
 from aai_gateway.gateway.chat_wire import Wire
@@ -55,10 +55,14 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
 
     async def authenticate(self, request: Any, api_key: str) -> Any:
         """LiteLLM's `custom_auth`: the same identity as on the speech routes."""
-        gateway = await self._ready()
         noted = notes()
-        key = presented_key(request.headers.get("authorization")) or api_key
         try:
+            gateway = await self._ready()
+            key = key_of_request(request.scope["headers"])
+            if key is None:
+                key = api_key  # from a header that the config names, or Google's `?key=`
+            elif api_key and api_key.strip() != key:
+                raise Unauthenticated  # LiteLLM has read another
             caller = await gateway.identity.caller_of_key(key, client_host(request.scope))
             noted.caller = caller
             if caller.is_admin:
@@ -73,8 +77,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 noted.headers.update(told)
             if not routing.may_leave_eu(caller) and not litellm_host.passes_hook(request):
                 raise Forbidden("This key is limited to regions, which this route does not keep to.")
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return litellm_host.identity(caller)
 
     async def async_pre_call_hook(
@@ -92,8 +96,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             require_budget(caller, utc_now())
             routing.model(caller, _attempt(*named, data))
             notes().begun_in = named[0]
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return chat_request.as_sent(data)
 
     async def async_pre_call_deployment_hook(
@@ -117,8 +121,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                     steered["client"] = litellm_host.openai_client(api_base, account_key, wire)
         except NotFound:
             raise litellm_host.transcript_not_found(_bare(kwargs)) from None
-        except Refused as refusal:
-            raise litellm_host.openai_error(refusal) from None
+        except GatewayError as error:
+            raise litellm_host.openai_error(error) from None
         return steered
 
     async def async_filter_listed_models(
@@ -231,6 +235,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         region = _region(gateway, deployment) if deployment is not None else Region.US
         routing.model(caller, Attempt(Provider.OTHER, region), notes().begun_in)
         notes().begun_in = notes().begun_in or region
+        notes().handed_on = True
         return litellm_host.held_to_its_deployment(kwargs) if region is Region.EU else None
 
     async def _held(self, gateway: Gateway, call: ChatCall, kwargs: Mapping[str, Any]) -> Completion:

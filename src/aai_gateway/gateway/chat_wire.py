@@ -82,7 +82,7 @@ class ChatUpstream:
         await self._http.aclose()
 
     async def _exchange(self, request: httpx.Request, completion: Completion) -> httpx.Response:
-        completion.is_sent = True
+        completion.is_sent = completion.notes.handed_on = True
         # LiteLLM's time-out is for the answer, an hour and more; the connection has the gateway's own.
         waits = {"connect": self._settings.connect_timeout, "pool": self._settings.connect_timeout}
         request.extensions = {**request.extensions, "timeout": {**request.extensions["timeout"], **waits}}

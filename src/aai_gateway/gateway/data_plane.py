@@ -13,7 +13,7 @@ from typing import Any
 from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
-from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
+from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send, patient
 
 RETRYABLE = (429, 503)
 LITELLM = "aai_gateway.litellm"
@@ -28,11 +28,13 @@ class Notes:
     answer of the LLM Gateway's that was no completion; `headers` have lower-case names, and win;
     `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
     is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
-    `caller` is who was authenticated, `begun_in` the region of the first attempt at a model.
+    `caller` is who was authenticated, `begun_in` the region of the first attempt at a model, and `handed_on`
+    says whether anything went to a provider.
     """
 
     retry_after: str | None = None
     refused: tuple[int, bytes] | None = None
+    handed_on: bool = False
     cost_micros: int = 0
     waiting: Any = None
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -50,7 +52,10 @@ def notes() -> Notes:
 
 
 class DataPlane:
-    """ASGI middleware in front of `inner`, which is LiteLLM's whole stack."""
+    """ASGI middleware in front of `inner`, which is LiteLLM's whole stack.
+
+    Reading a body raises ClientTooSlow after `client_timeout` seconds in which nothing of it came.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class DataPlane:
         speech: ASGIApp,
         management: ASGIApp,
         is_management: Callable[[str, str], bool],
+        client_timeout: float,
         root_paths: tuple[str, ...] = (),
     ) -> None:
         self._inner = inner
@@ -66,12 +72,15 @@ class DataPlane:
         self._management = management
         self._is_management = is_management
         self._root_paths = root_paths
+        self._client_timeout = client_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is ours; hand on the rest."""
         if scope["type"] not in ("http", "websocket"):
             await self._inner(scope, receive, send)
             return
+        if scope["type"] == "http":
+            receive = patient(receive, self._client_timeout)
         for root in self._roots(scope):
             path = scope["path"][len(root) :]
             if route_of(path) is not None:

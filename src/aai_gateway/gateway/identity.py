@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.guesses import Guesses, source_of
+from aai_gateway.core.operations import is_transcript_id
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_usable
 from aai_gateway.errors import Unauthenticated
@@ -103,6 +104,8 @@ class Identity:
 
     async def transcript(self, region: Region, transcript_id: str) -> Transcript | None:
         """A transcript's row, or None when the gateway does not know it."""
+        if not is_transcript_id(transcript_id):
+            return None
         return await self._cache.get(
             ("transcript", region, transcript_id), lambda: self._read_transcript(region, transcript_id)
         )

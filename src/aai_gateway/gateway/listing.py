@@ -6,13 +6,14 @@ list would show every team's, so it is never asked.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from aai_gateway.core.operations import is_transcript_id
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
-from aai_gateway.errors import InvalidRequest
+from aai_gateway.errors import InvalidRequest, NotFound
 from aai_gateway.store import Store, transcripts
 
 STATUSES = ("queued", "processing", "completed", "error")
@@ -57,10 +58,16 @@ def _filters(asked: dict[str, str]) -> dict[str, Any]:
         "limit": _limit(asked.get("limit")),
         "status": status,
         "created_on": _day(asked.get("created_on")),
-        "before_id": asked.get("before_id"),
-        "after_id": asked.get("after_id"),
+        "before_id": _id(asked.get("before_id")),
+        "after_id": _id(asked.get("after_id")),
         "throttled_only": asked.get("throttled_only", "").lower() == "true",
     }
+
+
+def _id(text: str | None) -> str | None:
+    if text is not None and not is_transcript_id(text):
+        raise NotFound
+    return text
 
 
 def _limit(text: str | None) -> int:
@@ -72,10 +79,14 @@ def _limit(text: str | None) -> int:
 
 
 def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
     try:
-        return date.fromisoformat(text) if text is not None else None
-    except ValueError:
+        day = date.fromisoformat(text)
+        day + timedelta(days=1)  # where the day ends
+    except (ValueError, OverflowError):
         raise InvalidRequest("created_on must be a date like 2026-11-21.") from None
+    return day
 
 
 def _item(transcript: transcripts.Transcript, base: str) -> dict[str, Any]:

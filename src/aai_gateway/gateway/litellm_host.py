@@ -33,6 +33,7 @@ LiteLLM moves weekly. What the gateway relies on (checked by `tests/gateway/test
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -50,10 +51,12 @@ from aai_gateway.core.prices import TokenUsage
 from aai_gateway.core.regions import ALL_ROUTES
 from aai_gateway.core.routing import Deployment
 from aai_gateway.core.tenancy import Caller, hash_key
-from aai_gateway.errors import BudgetExceeded, Refused, Unauthenticated
+from aai_gateway.errors import BudgetExceeded, GatewayError, Refused, Unauthenticated
 from aai_gateway.gateway import chat_request
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.litellm_models import PROVIDER
+
+log = logging.getLogger("aai_gateway")
 
 Callbacks = CustomLogger
 """The class of LiteLLM's callbacks."""
@@ -277,8 +280,16 @@ def identity(caller: Caller) -> UserAPIKeyAuth:
     )
 
 
-def openai_error(refusal: Refused) -> ProxyException:
-    """A refusal in the shape that OpenAI clients read; a spent budget with LiteLLM's own status and type."""
+def openai_error(error: GatewayError) -> ProxyException:
+    """A refusal in the shape that OpenAI clients read; a spent budget with LiteLLM's own status and type.
+
+    Any other error is the gateway's own trouble: a 503 that says nothing of it, and a line in the log.
+    """
+    if isinstance(error, Refused):
+        refusal = error
+    else:
+        log.error("%s", error)
+        refusal = Refused("The gateway cannot serve this now.", status=503)
     kind, status = "invalid_request_error", refusal.status
     if isinstance(refusal, BudgetExceeded):
         kind, status = ProxyErrorTypes.budget_exceeded.value, litellm.budget_exceeded_status_code

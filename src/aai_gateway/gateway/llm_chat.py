@@ -14,13 +14,13 @@ from typing import Any
 
 import orjson
 
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.regions import Region, region_of_model
-from aai_gateway.core.tenancy import presented_key
 from aai_gateway.errors import InvalidRequest, UnknownOperation
 from aai_gateway.gateway.data_plane import LITELLM, notes
 from aai_gateway.gateway.identifiers import without_identifiers
 from aai_gateway.gateway.llm_refusals import llm_error
-from aai_gateway.gateway.passthrough import Call, authorization
+from aai_gateway.gateway.passthrough import Call
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Scope, parse_json_object, read_body, respond
 
 BODY_LIMIT = 32 * 1024 * 1024
@@ -54,7 +54,7 @@ async def complete(call: Call) -> None:
         given = True
         return {"type": "http.request", "body": sent, "more_body": False}
 
-    key = presented_key(authorization(call.scope)) or ""
+    key = key_of_request(call.scope["headers"]) or ""
     await litellm(_inner_scope(call.scope, key, len(sent)), receive, _Reshaped(call).send)
 
 

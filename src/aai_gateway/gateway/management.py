@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.guesses import Guesses, source_of
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.tenancy import (
     Secret,
     Team,
@@ -31,7 +32,6 @@ from aai_gateway.core.tenancy import (
     hash_key,
     mask_key,
     new_virtual_key,
-    presented_key,
 )
 from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, Unauthenticated
 from aai_gateway.gateway import management_rows as rows
@@ -66,12 +66,12 @@ def is_management_path(method: str, path: str) -> bool:
 
 def management_app(
     store_getter: Callable[[], Awaitable[Store]],
-    authorize_admin: Callable[[str | None], bool],
+    authorize_admin: Callable[[str], bool],
     guesses: Guesses | None = None,
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
-    `authorize_admin` says whether an `Authorization` header carries the master key; `guesses` are those of
+    `authorize_admin` says whether a presented key is the master key; `guesses` are those of
     the whole process, and without them it counts its own. Errors have LiteLLM's shape,
     `{"error": {"message", "type", "param", "code"}}`.
     """
@@ -124,13 +124,12 @@ async def _connection(store: Store, method: str) -> AsyncIterator[AsyncConnectio
 
 
 async def _require_admin(
-    store: Store, request: Request, authorize_admin: Callable[[str | None], bool], guesses: Guesses
+    store: Store, request: Request, authorize_admin: Callable[[str], bool], guesses: Guesses
 ) -> None:
-    authorization = request.headers.get("authorization")
-    if key := presented_key(authorization):
+    if key := key_of_request(request.scope["headers"]):
         presented, source = hash_key(key), source_of(client_host(request.scope))
         guesses.require_patience(source, presented, monotonic())
-        if authorize_admin(authorization):
+        if authorize_admin(key):
             guesses.accepted(source, presented, monotonic())
             return
         async with store.read() as connection:

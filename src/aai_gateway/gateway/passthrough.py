@@ -22,6 +22,7 @@ from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import READING, Operation, Target, route_of
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.regions import Host, Region, link_stays
 from aai_gateway.core.tenancy import Caller, require_budget, require_may_write, require_owner
 from aai_gateway.errors import (
@@ -52,6 +53,7 @@ from aai_gateway.gateway.wire import (
     header,
     read_body,
     request_headers,
+    require_length_within,
     respond,
     respond_json,
     respond_refusal,
@@ -162,7 +164,7 @@ class SpeechRoutes:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = await self._ready()
-        caller = await gateway.identity.caller_of(authorization(scope), client_host(scope))
+        caller = await gateway.identity.caller_of_key(key_of_request(scope["headers"]), client_host(scope))
         scope[COUNTED] = True
         if (standing := gateway.rates.count(caller, time.monotonic())) is not None:
             send = with_headers(send, standing.headers())
@@ -176,11 +178,6 @@ class SpeechRoutes:
         if target.operation not in READING:
             require_may_write(caller)
         await handler(Call(gateway, caller, target, scope, receive, send))
-
-
-def authorization(scope: Scope) -> str | None:
-    """The header in which the client presents its key."""
-    return header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
 
 
 def route_path(scope: Scope) -> str:
@@ -201,13 +198,15 @@ async def _upload(call: Call) -> None:
 
 async def _upload_within(call: Call, allowed: Allowance) -> None:
     headers = call.headers()
+    limit = call.gateway.settings.max_upload_bytes
+    require_length_within(call.scope, limit)
     if (length := header(call.scope, b"content-length")) is not None:
         headers["content-length"] = length
     probe = MediaProbe()
     await call.turn()
 
     async def watched() -> AsyncIterator[bytes]:
-        async for chunk in body_chunks(call.receive):
+        async for chunk in body_chunks(call.receive, limit):
             probe.feed(chunk)
             await allowed.cover(probe.size)
             yield chunk

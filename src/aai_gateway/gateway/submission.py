@@ -77,6 +77,8 @@ class Submissions:
         audio_url = request.get("audio_url")
         if not isinstance(audio_url, str) or not audio_url.strip():
             raise InvalidRequest("audio_url is required and must be a string.")
+        if "\0" in audio_url:
+            raise InvalidRequest("audio_url may not contain NUL.")
         headers["content-type"] = "application/json"
         intent = _intent(caller, region, audio_url, request, attribution)
         # The job costs money from the moment AssemblyAI has it.

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from aai_gateway.core.regions import Host, Region
-from aai_gateway.errors import GatewayError, UpstreamFailed
+from aai_gateway.errors import GatewayError, Refused, UpstreamFailed
 from aai_gateway.gateway.fair_queue import RequestTurns
 from aai_gateway.gateway.wire import ClientGone
 from aai_gateway.settings import Settings
@@ -89,7 +89,7 @@ class Upstream:
                 if response.status in REDIRECTS:
                     raise UpstreamFailed(REDIRECTED, status=502)
                 yield response
-        except ClientGone:
+        except (ClientGone, Refused):
             raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise UpstreamFailed("AssemblyAI could not be reached.", status=502, sent=False) from None

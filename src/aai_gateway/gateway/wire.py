@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import orjson
 
-from aai_gateway.errors import InvalidRequest, Refused
+from aai_gateway.errors import ClientTooSlow, InvalidRequest, Refused
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout  # comes with aiohttp
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +35,12 @@ NOT_RETURNED = HOP_BY_HOP | {b"content-length", b"set-cookie", b"server", b"date
 
 PASSED_UP = frozenset({b"content-type", b"accept", b"user-agent", b"assemblyai-version"})
 """Of the client's headers, those that AssemblyAI sees. Never the virtual key, cookies or routing headers."""
+
+
+MAX_DEPTH = 100
+"""Arrays and objects inside each other in a JSON body. Schemas of tools have a few dozen; LiteLLM copies and
+walks a body by recursion, for which Python has room for some hundreds."""
+_LONGEST_INTEGER = len(str(-(2**63)))
 
 
 class ClientGone(Exception):
@@ -75,41 +88,92 @@ def response_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
     return [(name, value) for name, value in headers if name not in NOT_RETURNED and name not in named]
 
 
-async def body_chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """The request body as it arrives. Raises ClientGone when the client leaves before its end."""
+def patient(receive: Receive, seconds: float) -> Receive:
+    """`receive`, raising ClientTooSlow when nothing of the body comes for so long."""
+    is_whole = False
+
+    async def receiving() -> Message:
+        nonlocal is_whole
+        if is_whole:
+            return await receive()
+        try:
+            async with timeout(seconds):
+                message = await receive()
+        except asyncio.TimeoutError:
+            raise ClientTooSlow(seconds) from None
+        is_whole = not message.get("more_body")
+        return message
+
+    return receiving
+
+
+async def body_chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The request body as it arrives, at most `limit` bytes.
+
+    Raises Refused (413), ClientTooSlow, and ClientGone when the client leaves before its end.
+    """
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         if chunk := message.get("body"):
+            size += len(chunk)
+            if size > limit:
+                raise too_large(limit)
             yield chunk
         if not message.get("more_body"):
             return
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole request body, at most `limit` bytes. Raises Refused (413) or ClientGone."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in body_chunks(receive):
-        size += len(chunk)
-        if size > limit:
-            raise Refused(f"The request body is larger than {limit} bytes.", status=413)
-        parts.append(chunk)
-    return b"".join(parts)
+    """The whole request body, at most `limit` bytes. Raises Refused (413), ClientTooSlow or ClientGone."""
+    return b"".join([chunk async for chunk in body_chunks(receive, limit)])
+
+
+def too_large(limit: int) -> Refused:
+    """What a body of more than `limit` bytes is refused with."""
+    return Refused(f"The request body is larger than {limit} bytes.", status=413)
+
+
+def require_length_within(scope: Scope, limit: int) -> None:
+    """Raise Refused (413) for a body that says itself, in its `Content-Length`, that it is too large."""
+    length = header(scope, b"content-length") or ""
+    if length.isdecimal() and int(length) > limit:
+        raise too_large(limit)
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """A JSON object that everyone reads the same: UTF-8, no repeated members. Raises InvalidRequest."""
+    """A JSON object that everyone reads the same. Raises InvalidRequest.
+
+    It is UTF-8 without repeated members, its whole numbers have 64 bits, and it is not nested too deeply for
+    readers that recurse.
+    """
     try:
-        # orjson refuses what json lets through: NaN, UTF-16, halves of surrogate pairs.
+        # orjson refuses what json lets through: NaN, infinity, UTF-16, halves of surrogate pairs.
         orjson.loads(body)
-        value = json.loads(body, object_pairs_hook=_unique_members)
+        value = json.loads(body, object_pairs_hook=_unique_members, parse_int=_integer)
     except (ValueError, RecursionError):
         raise InvalidRequest("Invalid JSON body.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The request body must be a JSON object.")
+    if _is_deeper(value, MAX_DEPTH):
+        raise InvalidRequest(f"The request body is nested more than {MAX_DEPTH} deep.")
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER or not -(2**63) <= (value := int(digits)) < 2**64:
+        raise ValueError("too large an integer")
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        members = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [member for found in members for member in found if isinstance(member, dict | list)]
+    return bool(level)
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

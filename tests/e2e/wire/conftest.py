@@ -29,6 +29,7 @@ def wired(
         AAI_GATEWAY_US_URL=upstream.url,
         AAI_GATEWAY_EU_URL=f"http://127.0.0.1:{free_port()}",
         AAI_GATEWAY_SETTLE_INTERVAL="3600",
+        AAI_GATEWAY_HEAD_TIMEOUT="600",  # idle connections are to stay however slow the machine is
     ) as gateway:
         yield gateway
         assert "Traceback" not in gateway.log.read_text()
