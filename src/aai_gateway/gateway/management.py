@@ -20,14 +20,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from aai_gateway.core.auditing import Actor
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key, new_virtual_key, presented_key
 from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, Unauthenticated
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway import metrics
-from aai_gateway.gateway.wire import parse_json_object
+from aai_gateway.gateway.management_audit import list_audit
+from aai_gateway.gateway.wire import client_address, parse_json_object
 from aai_gateway.store import Store, keys, teams
+from aai_gateway.store.audit_log import acting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,8 +70,11 @@ def management_app(
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
             if "key" in data and authorize_admin(str(data["key"])):
                 raise shapes.BadField("key", "That is the master key, not a virtual key.")
-            async with _connection(store, method) as connection:
-                return JSONResponse(await handle(connection, data, utc_now()))
+            actor = Actor("master", client_address(request.scope))
+            with acting(actor):
+                async with _connection(store, method) as connection:
+                    answer = await handle(connection, data, utc_now())
+            return JSONResponse(answer)
 
         return Route(path, endpoint, methods=[method])
 
@@ -349,5 +355,6 @@ OPERATIONS: dict[str, tuple[str, Handle]] = {
     "/team/delete": ("POST", _delete_teams),
     "/team/block": ("POST", _block_team),
     "/team/unblock": ("POST", _unblock_team),
+    "/audit": ("GET", list_audit),
 }
-"""Path to method and what it does, as LiteLLM has them."""
+"""Path to method and what it does, as LiteLLM has them; `/audit` is ours."""

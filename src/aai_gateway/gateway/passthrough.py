@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from aai_gateway.core.attribution import attribution
+from aai_gateway.core.auditing import actor_of
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import Operation, Target, resolve
 from aai_gateway.core.regions import Region, require_region
@@ -35,6 +36,7 @@ from aai_gateway.gateway.wire import (
     Send,
     all_headers,
     body_chunks,
+    client_address,
     header,
     read_body,
     request_headers,
@@ -45,6 +47,7 @@ from aai_gateway.gateway.wire import (
 )
 from aai_gateway.media import MediaProbe
 from aai_gateway.store import transcripts, uploads
+from aai_gateway.store.audit_log import acting
 
 log = logging.getLogger("aai_gateway")
 
@@ -138,7 +141,8 @@ class SpeechRoutes:
             log.warning("refused unknown operation %s %r", scope["method"], scope["path"])
             raise
         require_region(target.region, caller.regions)
-        await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
+        with acting(actor_of(caller, client_address(scope))):
+            await _HANDLERS[target.operation](Call(gateway, caller, target, scope, receive, send))
 
 
 def route_path(scope: Scope) -> str:
@@ -247,7 +251,7 @@ async def _delete(call: Call) -> None:
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
         body = await _whole(response)
-        if response.status == 200 and row is not None:
+        if response.status == 200:
             async with call.gateway.store.write() as connection:
                 await transcripts.mark_deleted(connection, call.region, call.transcript_id, utc_now())
         await _reply(call, response, body)

@@ -42,6 +42,12 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def client_address(scope: Scope) -> str | None:
+    """Where a request comes from, as the server knows it; None on a Unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else None
+
+
 def all_headers(scope: Scope) -> dict[str, str]:
     """The request's headers by lower-case name; of a repeated one, all values separated by commas."""
     found: dict[str, str] = {}

@@ -14,12 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.audit_details import changes as changes_of
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import StoreError
-from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store import audit_log
+from aai_gateway.store._budgets import budget_of, changed_values, locked, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
 from aai_gateway.store.teams import team_of
@@ -80,7 +82,9 @@ async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
         await connection.execute(sa.insert(virtual_keys).values(values))
     except IntegrityError as error:
         raise StoreError(_refusal(error, key.alias, key.team_id)) from None
-    return await _existing(connection, key.hash)
+    made = await _existing(connection, key.hash)
+    _audit(connection, "create", None, made)
+    return made
 
 
 async def by_hash(connection: AsyncConnection, key_hash: str) -> VirtualKey | None:
@@ -128,6 +132,7 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
 
     Raises StoreError for one that is not there, an alias that is taken, or a team that is not there.
     """
+    before = await locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
     values: dict[str, Any] = dict(changes)
     if "limits" in changes:
         values |= asdict(values.pop("limits"))
@@ -146,13 +151,26 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
             await connection.execute(query.values(values))
         except IntegrityError as error:
             raise StoreError(_refusal(error, changes.get("alias"), changes.get("team_id"))) from None
-    return await _existing(connection, key_hash)
+    after = await _existing(connection, key_hash)
+    _audit(connection, "update", None if before is None else key_of(before), after)
+    return after
 
 
 async def delete(connection: AsyncConnection, key_hash: str) -> bool:
     """Remove a key; transcripts and usage stay. Whether there was one."""
-    result = await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash))
-    return result.rowcount == 1
+    gone = sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash).returning(virtual_keys)
+    row = (await connection.execute(gone)).mappings().first()
+    if row is not None:
+        _audit(connection, "delete", key_of(row), None)
+    return row is not None
+
+
+def _audit(
+    connection: AsyncConnection, action: str, before: VirtualKey | None, after: VirtualKey | None
+) -> None:
+    """Note what was done to a key, unless nothing changed."""
+    if (key := after or before) and (changed := changes_of(before, after)):
+        audit_log.record(connection, f"key.{action}", f"key:{key.hash}", changed, team_id=key.team_id)
 
 
 async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:
