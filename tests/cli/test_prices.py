@@ -306,6 +306,9 @@ def test_load_says_what_it_changes_and_history_keeps_it(run, tmp_path):
     assert "Nothing has changed." in run("prices", "load", "contract.yaml").stderr
     (change,) = json.loads(run("prices", "history", "--json").stdout)
     assert (1, "load contract.yaml") == (change["number"], change["source"])
+    audited = json.loads(run("audit", "list", "--json").stdout)
+    assert ("prices.load", "price_book:1") == (audited["action"], audited["target"])
+    assert {"source": change["source"], "body": change["body"]} == audited["details"]
     assert ["1", "contract.yaml", "2"] == [
         run("prices", "history").stdout.splitlines()[2].split()[i] for i in (0, -2, -1)
     ]

@@ -70,6 +70,14 @@ def test_what_is_missing_is_told_in_dollars_and_booked_once(run, emulator, lost)
     assert (True, [], [], 1) == (again["whole"], again["missing"], again["fixed"], again["compared"])
     spent = json.loads(run("usage", "--json", "--by", "team").stdout)["rows"]
     assert [("unattributed", micros)] == [(row["team"], row["micros"]) for row in spent]
+    audited = [json.loads(line) for line in run("audit", "list", "--all", "--json").stdout.splitlines()]
+    assert [
+        ("team.create", "team:unattributed"),
+        ("transcript.adopt", f"transcript:us/{made}"),
+        ("usage.book", f"transcript:us/{made}"),
+    ] == [(one["action"], one["target"]) for one in audited]
+    assert micros == audited[-1]["details"]["micros"]
+    assert {("unattributed", True)} == {(one["team_id"], one["actor"].startswith("cli:")) for one in audited}
 
 
 def test_json_has_every_figure(run, emulator, lost, extra):

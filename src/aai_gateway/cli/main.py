@@ -28,6 +28,7 @@ COMMANDS = (
     "usage",
     "prices",
     "reconcile",
+    "audit",
     "backup",
     "transcribe",
     "quotes",

@@ -18,9 +18,14 @@ T = TypeVar("T")
 
 
 def on_store(work: Callable[[Store], Awaitable[T]]) -> T:
-    """What `work` gives with the store that the settings name. Raises StoreError or ConfigurationError."""
+    """What `work` gives with the store that the settings name. Raises StoreError or ConfigurationError.
+
+    What it changes, the user of this process has changed.
+    """
+    from aai_gateway.cli.actor import command_actor
     from aai_gateway.settings import load_settings
     from aai_gateway.store import Store
+    from aai_gateway.store.audit_log import acting
 
     url = load_settings().resolved_store_url
 
@@ -31,7 +36,8 @@ def on_store(work: Callable[[Store], Awaitable[T]]) -> T:
         finally:
             await store.close()
 
-    return asyncio.run(opened())
+    with acting(command_actor()):
+        return asyncio.run(opened())
 
 
 async def existing_team(connection: AsyncConnection, name: str) -> Team:

@@ -22,7 +22,7 @@ from aai_gateway.gateway.finishing import finished
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, holds, transcripts, usage
+from aai_gateway.store import Store, audit_log, holds, transcripts, usage
 from aai_gateway.store.holds import Hold, Room
 from aai_gateway.store.transcripts import Transcript
 
@@ -70,8 +70,11 @@ class Ledger:
             return None
         return await self.settle(row, transcript)
 
-    async def settle(self, row: Transcript, transcript: Mapping[str, Any]) -> int:
-        """Book an ended job: usage row, charge and the end of its hold at once. Its cost in micro-dollars."""
+    async def settle(self, row: Transcript, transcript: Mapping[str, Any], *, audited: bool = False) -> int:
+        """Book an ended job: usage row, charge and the end of its hold at once. Its cost in micro-dollars.
+
+        `audited` when somebody has it booked: what happens by itself is not for the audit log.
+        """
         now = utc_now()
         error = transcript.get("error")
         async with self._store.write() as connection:
@@ -86,6 +89,10 @@ class Ledger:
                 status=str(transcript["status"]),
                 error=str(error) if error else None,
             )
+            if booked and audited:
+                target = audit_log.transcript_target(row.region, row.id)
+                details = {"micros": booking.micros, "model": booking.model}
+                audit_log.record(connection, "usage.book", target, details, team_id=row.team_id)
         if booked:
             log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(booking.micros))
         return booking.micros

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from aai_gateway.core.auditing import Actor
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.guesses import Guesses, source_of
 from aai_gateway.core.presented import key_of_request
@@ -37,9 +38,11 @@ from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, U
 from aai_gateway.gateway import management_rows as rows
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway import metrics
+from aai_gateway.gateway.management_audit import list_audit
 from aai_gateway.gateway.wire import client_host, parse_json_object
 from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys, teams
+from aai_gateway.store.audit_log import acting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,8 +90,10 @@ def management_app(
             for name in data.keys() & {"key", "new_key"}:
                 if authorize_admin(str(data[name])):
                     raise shapes.BadField(name, "That is the master key, not a virtual key.")
-            async with _connection(store, method) as connection:
-                return JSONResponse(await handle(connection, data, utc_now()))
+            with acting(Actor("master", client_host(request.scope))):
+                async with _connection(store, method) as connection:
+                    answer = await handle(connection, data, utc_now())
+            return JSONResponse(answer)
 
         return Route(path, endpoint, methods=[method])
 
@@ -393,8 +398,9 @@ OPERATIONS: dict[str, tuple[str, Handle]] = {
     "/team/delete": ("POST", _delete_teams),
     "/team/block": ("POST", _block_team),
     "/team/unblock": ("POST", _unblock_team),
+    "/audit": ("GET", list_audit),
 }
-"""Path to method and what it does, as LiteLLM has them."""
+"""Path to method and what it does, as LiteLLM has them; `/audit` is ours."""
 
 _REGENERATE = re.compile(r"/key/.+/regenerate")
 """The one path that names a key, its id or (in LiteLLM's own scripts) the key itself."""

@@ -189,6 +189,20 @@ class ListTeams(_Body):
     organization_id: str | None = None
 
 
+class ListAudit(_Body):
+    """Query of `/audit`; moments without a time zone are UTC."""
+
+    team_id: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    after: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
 def read(model: type[_Model], data: Mapping[str, Any], *, strict_fields: bool = True) -> _Model:
     """The body or query as `model`.
 

@@ -20,6 +20,7 @@ import orjson
 
 from aai_gateway.core import routing
 from aai_gateway.core.attribution import attribution
+from aai_gateway.core.auditing import actor_of
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.operations import READING, Operation, Target, route_of
 from aai_gateway.core.presented import key_of_request
@@ -62,6 +63,7 @@ from aai_gateway.gateway.wire import (
 )
 from aai_gateway.media import MediaProbe
 from aai_gateway.store import transcripts, uploads
+from aai_gateway.store.audit_log import acting
 
 log = logging.getLogger("aai_gateway")
 
@@ -177,7 +179,8 @@ class SpeechRoutes:
             raise
         if target.operation not in READING:
             require_may_write(caller)
-        await handler(Call(gateway, caller, target, scope, receive, send))
+        with acting(actor_of(caller, client_host(scope))):
+            await handler(Call(gateway, caller, target, scope, receive, send))
 
 
 def route_path(scope: Scope) -> str:
@@ -347,7 +350,7 @@ async def _delete(call: Call) -> None:
         call.region, "DELETE", call.target.upstream_path, headers=call.headers(), query=call.query
     ) as response:
         body = await whole(response)
-        if response.status == 200 and row is not None:
+        if response.status == 200:
             async with call.gateway.store.write() as connection:
                 await transcripts.mark_deleted(connection, call.region, call.transcript_id, utc_now())
         await reply(call, response, body)

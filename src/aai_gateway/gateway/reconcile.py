@@ -33,7 +33,7 @@ from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.recovery import ANCHORS, give, is_contested
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, intents, reconciling, teams, transcripts, usage_lines
+from aai_gateway.store import Store, audit_log, intents, reconciling, teams, transcripts, usage_lines
 from aai_gateway.store.intents import Intent
 from aai_gateway.store.transcripts import Transcript
 from aai_gateway.store.usage import UsageFilter
@@ -165,7 +165,7 @@ class Reconciler:
             elif not job.listed.ended:
                 report.adopted += 1
             else:
-                micros = await self._ledger.settle(row, job.figures.transcript)
+                micros = await self._ledger.settle(row, job.figures.transcript, audited=True)
                 booked = replace(finding, actual_micros=micros, team_id=row.team_id)
                 report.fixed.append(booked)
 
@@ -232,7 +232,10 @@ class Reconciler:
             next_check_at=now + timedelta(seconds=self._settle_after),
         )
         async with self._store.write() as connection:
-            await transcripts.record(connection, row)
+            if await transcripts.record(connection, row):
+                target = audit_log.transcript_target(region, row.id)
+                details = {"owner": row.owner, "created_at": row.created_at}
+                audit_log.record(connection, "transcript.adopt", target, details, team_id=row.team_id)
 
     async def _compare_unlisted(self, report: Report, seen: set[str], quick: bool) -> None:
         """Booked jobs that AssemblyAI does not list: those that it does not know either are extra."""

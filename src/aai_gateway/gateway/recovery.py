@@ -18,7 +18,7 @@ from aai_gateway.errors import NotFound
 from aai_gateway.gateway.asking import AccountJobs
 from aai_gateway.gateway.submission import record_accepted
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, holds, intents, transcripts
+from aai_gateway.store import Store, audit_log, holds, intents, transcripts
 from aai_gateway.store.intents import Intent
 
 log = logging.getLogger("aai_gateway")
@@ -137,6 +137,10 @@ async def give(store: Store, intent: Intent, job: Listed, settle_after: float) -
             return False
         accepted = {"id": job.id, "status": job.status}
         given = await record_accepted(connection, intent, accepted, settle_after)
+        if given:
+            target = audit_log.transcript_target(intent.region, job.id)
+            details = {"owner": intent.owner, "intent": intent.id, "created_at": job.created}
+            audit_log.record(connection, "transcript.recover", target, details, team_id=intent.team_id)
     if given:
         log.info("found transcript %s of %s, which was cut off", job.id, intent.owner)
     return given

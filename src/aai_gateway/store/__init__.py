@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aai_gateway.store import (
+    audit_log,
     gateway_budget,
     holds,
     intents,
@@ -18,6 +19,7 @@ from aai_gateway.store.store import Store
 
 __all__ = [
     "Store",
+    "audit_log",
     "gateway_budget",
     "holds",
     "intents",

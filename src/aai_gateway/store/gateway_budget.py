@@ -7,7 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.audit_details import budget_facts, differences
 from aai_gateway.core.budgets import Budget
+from aai_gateway.store import audit_log
 from aai_gateway.store._budgets import IS_GATEWAY, budget_of, changed_values, locked
 from aai_gateway.store.schema import gateway_budget
 
@@ -27,9 +29,10 @@ async def set_limits(connection: AsyncConnection, limits: Budget, now: datetime)
     row = await locked(connection, gateway_budget, IS_GATEWAY)
     assert row is not None
     budget = budget_of(row, gateway_budget)
-    same = (limits.max_micros, limits.soft_micros, limits.duration)
-    if same == (budget.max_micros, budget.soft_micros, budget.duration):
+    changes = differences(budget_facts(budget), budget_facts(limits))
+    if not changes:
         return False
     values = await changed_values(connection, gateway_budget, IS_GATEWAY, now, limits=limits)
     await connection.execute(sa.update(gateway_budget).where(IS_GATEWAY).values(values))
+    audit_log.record(connection, "budget.update", "gateway", changes)
     return True

@@ -16,12 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.audit_details import changes as changes_of
+from aai_gateway.core.auditing import plain
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Secret, Team, VirtualKey
 from aai_gateway.errors import StoreError
-from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store import audit_log
+from aai_gateway.store._budgets import budget_of, changed_values, locked, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, key_secrets, teams, virtual_keys
 from aai_gateway.store.teams import team_of
@@ -110,7 +113,9 @@ async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
         await _add_secret(connection, key.hash, Secret(key.hash, key.masked, created_at))
     except IntegrityError as error:
         raise StoreError(_refusal(error, key.alias, key.team_id)) from None
-    return await _existing(connection, key.hash)
+    made = await _existing(connection, key.hash)
+    _audit(connection, "create", None, made)
+    return made
 
 
 async def by_hash(connection: AsyncConnection, key_hash: str) -> VirtualKey | None:
@@ -181,6 +186,7 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
 
     Raises StoreError for one that is not there, an alias that is taken, or a team that is not there.
     """
+    before = await locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
     values: dict[str, Any] = dict(changes)
     if "limits" in changes:
         values |= asdict(values.pop("limits"))
@@ -199,7 +205,9 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
             await connection.execute(query.values(values))
         except IntegrityError as error:
             raise StoreError(_refusal(error, changes.get("alias"), changes.get("team_id"))) from None
-    return await _existing(connection, key_hash)
+    after = await _existing(connection, key_hash)
+    _audit(connection, "update", None if before is None else key_of(before), after)
+    return after
 
 
 async def rotate(
@@ -219,6 +227,8 @@ async def rotate(
         await _add_secret(connection, key_hash, secret)
     except IntegrityError:
         raise StoreError("This secret is or was a key's; choose another.") from None
+    told = {"after": {"ends_in": secret.masked[-4:], "old_secrets_until": plain(old_until)}}
+    audit_log.record(connection, "key.rotate", f"key:{key_hash}", told, team_id=key.team_id)
     return key
 
 
@@ -240,8 +250,19 @@ async def note_used(connection: AsyncConnection, used: Mapping[str, datetime]) -
 
 async def delete(connection: AsyncConnection, key_hash: str) -> bool:
     """Remove a key; transcripts and usage stay. Whether there was one."""
-    result = await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash))
-    return result.rowcount == 1
+    gone = sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash).returning(virtual_keys)
+    row = (await connection.execute(gone)).mappings().first()
+    if row is not None:
+        _audit(connection, "delete", key_of(row), None)
+    return row is not None
+
+
+def _audit(
+    connection: AsyncConnection, action: str, before: VirtualKey | None, after: VirtualKey | None
+) -> None:
+    """Note what was done to a key, unless nothing changed."""
+    if (key := after or before) and (changed := changes_of(before, after)):
+        audit_log.record(connection, f"key.{action}", f"key:{key.hash}", changed, team_id=key.team_id)
 
 
 async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:

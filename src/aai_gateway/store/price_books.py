@@ -18,6 +18,7 @@ from aai_gateway.core.price_book import PriceBook
 from aai_gateway.core.price_overlays import merge
 from aai_gateway.core.price_parsing import parse_overlay
 from aai_gateway.errors import PriceError
+from aai_gateway.store import audit_log
 from aai_gateway.store.schema import price_books
 
 OWN = "load "
@@ -60,6 +61,8 @@ async def add(connection: AsyncConnection, source: str, body: Mapping[str, Any],
     values = {"created_at": now, "source": source, "body": dict(body)}
     query = sa.insert(price_books).values(**values).returning(price_books.c.id)
     number: int = (await connection.execute(query)).scalar_one()
+    action = "prices.load" if source.startswith(OWN) else "prices.sync"
+    audit_log.record(connection, action, f"price_book:{number}", {"source": source, "body": body})
     return number
 
 

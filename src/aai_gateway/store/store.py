@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from aai_gateway.errors import StoreError
+from aai_gateway.store import audit_log
 from aai_gateway.store.engine import SNAPSHOT, WRITE, make_engine, parse_url, prepare_file, upgrade
 
 
@@ -84,7 +85,8 @@ class Store:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed, on disk, when the block ends; undone when it raises.
 
-        SQLite has one writer. Those of this process wait in line, those of others up to 30 s.
+        SQLite has one writer. Those of this process wait in line, those of others up to 30 s. What the block
+        notes for the audit log is written last.
         Raises StoreError when the database fails.
         """
         if self._write_lock is None:
@@ -97,7 +99,7 @@ class Store:
     @asynccontextmanager
     async def _begin(self) -> AsyncIterator[AsyncConnection]:
         with _clear_errors("The store cannot be written"):
-            async with self._writer.begin() as connection:
+            async with self._writer.begin() as connection, audit_log.collecting(connection):
                 yield connection
 
     def change_counter(self) -> int | None:

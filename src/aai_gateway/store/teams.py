@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.audit_details import changes as changes_of
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.errors import StoreError
-from aai_gateway.store._budgets import budget_of, changed_values, new_values
+from aai_gateway.store import audit_log
+from aai_gateway.store._budgets import budget_of, changed_values, locked, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
 
@@ -54,7 +56,9 @@ async def create(connection: AsyncConnection, team: Team) -> Team:
         await connection.execute(sa.insert(teams).values(values))
     except IntegrityError:
         raise StoreError(f"There is already a team with the id {team.id} or the name {team.alias}.") from None
-    return await _existing(connection, team.id)
+    made = await _existing(connection, team.id)
+    _audit(connection, "create", None, made)
+    return made
 
 
 async def get(connection: AsyncConnection, id_or_alias: str) -> Team | None:
@@ -79,6 +83,7 @@ async def list_all(connection: AsyncConnection) -> list[Team]:
 
 async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[TeamChanges]) -> Team:
     """Change a team and return it. Raises StoreError for one that is not there, or an alias that is taken."""
+    before = await locked(connection, teams, teams.c.id == team_id)
     values: dict[str, Any] = dict(changes)
     if "limits" in changes:
         values |= asdict(values.pop("limits"))
@@ -96,15 +101,32 @@ async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[Te
             await connection.execute(sa.update(teams).where(teams.c.id == team_id).values(values))
         except IntegrityError:
             raise StoreError(f"There is already a team with the name {changes.get('alias')}.") from None
-    return await _existing(connection, team_id)
+    after = await _existing(connection, team_id)
+    _audit(connection, "update", None if before is None else team_of(before), after)
+    return after
 
 
 async def delete(connection: AsyncConnection, team_id: str) -> bool:
     """Remove a team and its keys; transcripts and usage stay. Whether there was one."""
     # Keys first, as jobs lock them: a job that waits for its team would hold up the team's deletion for ever.
-    await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.team_id == team_id))
-    result = await connection.execute(sa.delete(teams).where(teams.c.id == team_id))
-    return result.rowcount == 1
+    its_keys = sa.delete(virtual_keys).where(virtual_keys.c.team_id == team_id)
+    named = its_keys.returning(virtual_keys.c.hash, virtual_keys.c.alias)
+    keys = [dict(row) for row in (await connection.execute(named)).mappings()]
+    gone = sa.delete(teams).where(teams.c.id == team_id).returning(teams)
+    row = (await connection.execute(gone)).mappings().first()
+    if row is not None:
+        _audit(connection, "delete", team_of(row), None, keys=keys)
+    return row is not None
+
+
+def _audit(
+    connection: AsyncConnection, action: str, before: Team | None, after: Team | None, **more: Any
+) -> None:
+    """Note what was done to a team, unless nothing changed."""
+    if (team := after or before) and (changed := changes_of(before, after)):
+        audit_log.record(
+            connection, f"team.{action}", f"team:{team.id}", {**changed, **more}, team_id=team.id
+        )
 
 
 async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:

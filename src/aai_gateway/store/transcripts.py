@@ -14,6 +14,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.matching import DELETED_URL
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound
+from aai_gateway.store import audit_log
 from aai_gateway.store.dialect import insert_new
 from aai_gateway.store.schema import intents, transcripts
 
@@ -223,8 +224,18 @@ async def mark_deleted(
 ) -> bool:
     """Forget a deleted transcript's audio URL, its intent's too, and the error text that may quote it.
 
-    The row stays for the list, as at AssemblyAI, and for the ledger. Whether the transcript is there.
+    The row stays for the list, as at AssemblyAI, and for the ledger. Whether the transcript is there. The
+    first time, and for one that the store does not know, it goes to the audit log. Needs `Store.write`.
     """
+    row = await get(connection, region, transcript_id)
+    if row is None or row.deleted_at is None:
+        audit_log.record(
+            connection,
+            "transcript.delete",
+            audit_log.transcript_target(region, transcript_id),
+            {"owner": row.owner if row else None},
+            team_id=row.team_id if row else None,
+        )
     mine = sa.select(_c.intent_id).where(_is(region, transcript_id)).scalar_subquery()
     await connection.execute(sa.update(intents).where(intents.c.id == mine).values(audio_url=DELETED_URL))
     gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at}

@@ -162,3 +162,28 @@ def _audit() -> None:
     )
     for column in ("at", "target", "team_id"):
         op.create_index(f"ix_audit_log_{column}", "audit_log", [column])
+    _append_only()
+
+
+def _append_only() -> None:
+    """Refuse to change what is in the audit log, to everybody who does not first take the triggers away."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'The audit log is append-only.'; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only()"
+        )
+        return
+    # INSERT OR REPLACE takes rows away without asking the trigger on DELETE.
+    taken = (
+        "WHEN NEW.seq IS NOT (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit_log) "
+        "OR EXISTS (SELECT 1 FROM audit_log WHERE hash = NEW.hash)"
+    )
+    for event, when in (("UPDATE", ""), ("DELETE", ""), ("INSERT", taken)):
+        op.execute(
+            f"CREATE TRIGGER audit_log_no_{event.lower()} BEFORE {event} ON audit_log {when} "
+            "BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END"
+        )
