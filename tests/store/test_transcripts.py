@@ -66,9 +66,9 @@ async def test_a_transcript_is_its_first_owners_in_its_region(store: Store) -> N
         assert await transcripts.record(connection, JOB) is True
         assert await transcripts.record(connection, replace(JOB, owner="team:t2")) is False
         assert await transcripts.record(connection, replace(JOB, owner="team:t2", region=Region.US)) is True
-        assert OURS == await transcripts.owner_of(connection, Region.EU, "j1")
-        assert "team:t2" == await transcripts.owner_of(connection, Region.US, "j1")
-        assert await transcripts.owner_of(connection, Region.EU, "j9") is None
+        assert OURS == (await transcripts.get(connection, Region.EU, "j1")).owner
+        assert "team:t2" == (await transcripts.get(connection, Region.US, "j1")).owner
+        assert await transcripts.get(connection, Region.EU, "j9") is None
 
 
 async def test_pages_follow_one_another_in_both_directions_when_all_are_of_one_moment(store: Store) -> None:
@@ -138,7 +138,7 @@ async def test_listing_reads_an_index_and_sorts_nothing(tmp_path: Path) -> None:
         for options in ({}, {"before_id": "j2"}, {"after_id": "j0"}, {"status": "queued"}):
             await transcripts.page(connection, OURS, Region.EU, **options)
         await transcripts.page(connection, None, Region.EU)
-        await transcripts.owner_of(connection, Region.EU, "j1")
+        await transcripts.get(connection, Region.EU, "j1")
     await store.close()
 
     assert 18 == len([plan for plan in plans if "transcripts" in plan])

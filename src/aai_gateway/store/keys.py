@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
+from aai_gateway.core.owners import MASTER, key_owner
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import StoreError
+from aai_gateway.store import ownership
 from aai_gateway.store._budgets import budget_of, changed_values, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
@@ -56,9 +58,11 @@ class KeyChanges(TypedDict, total=False):
 async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
     """Add a key and return it as stored.
 
-    Raises StoreError when its hash or alias is taken, or its team is not there.
+    Raises StoreError when its hash or alias is taken, its team is not there, or it still has transcripts of a
+    deleted key's.
     """
     created_at = key.created_at or utc_now()
+    await ownership.begin(connection, key_owner(key.hash))
     values = {
         "hash": key.hash,
         "masked": key.masked,
@@ -149,10 +153,16 @@ async def update(connection: AsyncConnection, key_hash: str, **changes: Unpack[K
     return await _existing(connection, key_hash)
 
 
-async def delete(connection: AsyncConnection, key_hash: str) -> bool:
-    """Remove a key; transcripts and usage stay. Whether there was one."""
+async def delete(connection: AsyncConnection, key_hash: str, heir: str = MASTER) -> bool:
+    """Remove a key; usage stays, and so do its team's transcripts. Whether there was one.
+
+    What it owns itself, without a team, becomes its heir's (`ownership.leave`).
+    """
     result = await connection.execute(sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash))
-    return result.rowcount == 1
+    if result.rowcount != 1:
+        return False
+    await ownership.leave(connection, [key_owner(key_hash)], heir, utc_now())
+    return True
 
 
 async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:

@@ -228,6 +228,8 @@ transcripts = sa.Table(
     *_attribution_columns(),
     # Set while a deletion that was ordered with its team's is still to be done at AssemblyAI.
     sa.Column("deleting_since", UtcDateTime),
+    # When it was handed to a team that did not make it through the gateway: it is never charged.
+    sa.Column("adopted_at", UtcDateTime),
     sa.UniqueConstraint("region", "id"),
     # One index for each way to list: an owner's or a key's, each of one status too, everybody's.
     sa.Index(None, "region", "owner", "created_at", "seq"),
@@ -258,9 +260,20 @@ _deleting = transcripts.c.deleting_since.is_not(None)
 sa.Index(
     "ix_transcripts_deleting",
     transcripts.c.region,
-    transcripts.c.deleting_since,
+    transcripts.c.next_check_at,
     sqlite_where=_deleting,
     postgresql_where=_deleting,
+)
+
+# Teams and keys that are gone, and whose their transcripts are now. Those are handed over little by little:
+# a million at once would hold up every other writer.
+former_owners = sa.Table(
+    "former_owners",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    # `team:<id>`, `master`, or `deleted`.
+    sa.Column("heir", sa.Text, nullable=False),
+    sa.Column("ended_at", UtcDateTime, nullable=False),
 )
 
 usage = sa.Table(

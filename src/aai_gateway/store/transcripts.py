@@ -19,8 +19,11 @@ from aai_gateway.store.schema import intents, transcripts
 
 _c = transcripts.c
 # Built once: every poll asks this, and building a statement costs more than running it.
-_OWNER = sa.select(_c.owner).where(_c.region == sa.bindparam("region"), _c.id == sa.bindparam("id"))
 _CHANGE = sa.update(transcripts).where(_c.region == sa.bindparam("of_region"), _c.id == sa.bindparam("of_id"))
+# A job whose deletion is ordered stays due: it is deleted once it is settled. One that a client deleted while it
+# ran stays due until it is settled.
+_SETTLED = _CHANGE.values(next_check_at=sa.case((_c.deleting_since.is_not(None), _c.next_check_at)))
+_DELETED = _CHANGE.values(next_check_at=sa.case((_c.settled_at.is_(None), _c.next_check_at)))
 _place = sa.tuple_(_c.created_at, _c.seq)
 
 
@@ -30,7 +33,8 @@ class Transcript:
 
     `settled_at` is when its usage was booked; until then it is looked at again at `next_check_at`.
     `deleting_since` is when its deletion was ordered, while that is still to be done at AssemblyAI.
-    `seq` is given by the store.
+    `adopted_at` is when it was handed to a team that did not make it here: then it is never booked. `seq` is
+    given by the store.
     """
 
     id: str
@@ -53,6 +57,7 @@ class Transcript:
     tags: tuple[str, ...] = ()
     end_user: str | None = None
     deleting_since: datetime | None = None
+    adopted_at: datetime | None = None
     seq: int | None = None
 
 
@@ -87,21 +92,16 @@ async def record(connection: AsyncConnection, transcript: Transcript) -> bool:
         "attempts": transcript.attempts,
         "tags": list(transcript.tags),
         "end_user": transcript.end_user,
+        "adopted_at": transcript.adopted_at,
     }
     return await insert_new(connection, transcripts, values)
-
-
-async def owner_of(connection: AsyncConnection, region: Region, transcript_id: str) -> str | None:
-    """The owner of a transcript, or None when the store does not know it in this region."""
-    owner: str | None = await connection.scalar(_OWNER, {"region": region.value, "id": transcript_id})
-    return owner
 
 
 async def get(connection: AsyncConnection, region: Region, transcript_id: str) -> Transcript | None:
     """A transcript, whoever owns it."""
     query = sa.select(transcripts).where(_is(region, transcript_id))
     row = (await connection.execute(query)).mappings().first()
-    return None if row is None else _transcript_of(row)
+    return None if row is None else transcript_of(row)
 
 
 async def page(
@@ -119,7 +119,8 @@ async def page(
     """A page of an owner's transcripts in a region (everybody's when `owner` is None), newest first.
 
     `before_id` gives those next older than that transcript, `after_id` those next newer, both those between,
-    from the newer end. `created_on` is a UTC day. Costs the same anywhere in the list.
+    from the newer end. `created_on` is a UTC day. `throttled_only` overrides `status`, as at AssemblyAI.
+    Costs the same anywhere in the list.
     Raises NotFound when before_id or after_id names no transcript of this list's owner.
     """
     among = _filters(owner, region, status, created_on, throttled_only)
@@ -131,7 +132,7 @@ async def page(
     from_older_end = after_id is not None and before_id is None
     order = (_c.created_at, _c.seq) if from_older_end else (_c.created_at.desc(), _c.seq.desc())
     rows = await connection.execute(sa.select(transcripts).where(*within).order_by(*order).limit(limit))
-    found = [_transcript_of(row) for row in rows.mappings()]
+    found = [transcript_of(row) for row in rows.mappings()]
     if from_older_end:
         found.reverse()
     if not found:
@@ -152,7 +153,7 @@ def _filters(
     filters: list[sa.ColumnElement[bool]] = [_c.region == region.value]
     if owner is not None:
         filters.append(_c.owner == owner)
-    if status is not None:
+    if status is not None and not throttled_only:
         filters.append(_c.status == status)
     if created_on is not None:
         midnight = datetime.combine(created_on, time(), timezone.utc)
@@ -203,9 +204,8 @@ async def mark_settled(
     error: str | None = None,
 ) -> bool:
     """Note how a job has ended and that it is booked: it is never due again. Whether it is there."""
-    ended = {"status": status, "error": error, "completed_at": settled_at}
-    booked = {"settled_at": settled_at, "next_check_at": None}
-    return await _change(connection, region, transcript_id, {**ended, **booked})
+    ended = {"status": status, "error": error, "completed_at": settled_at, "settled_at": settled_at}
+    return await _change(connection, region, transcript_id, ended, _SETTLED)
 
 
 async def mark_deleted(
@@ -217,8 +217,8 @@ async def mark_deleted(
     """
     mine = sa.select(_c.intent_id).where(_is(region, transcript_id)).scalar_subquery()
     await connection.execute(sa.update(intents).where(intents.c.id == mine).values(audio_url=DELETED_URL))
-    gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at}
-    return await _change(connection, region, transcript_id, gone)
+    gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at, "deleting_since": None}
+    return await _change(connection, region, transcript_id, gone, _DELETED)
 
 
 async def claim_due(
@@ -228,8 +228,30 @@ async def claim_due(
 
     They come as they were. Needs `Store.write`.
     """
-    query = _due(region, now, limit).with_for_update(skip_locked=True)
-    claimed = [_transcript_of(row) for row in (await connection.execute(query)).mappings()]
+    waiting = (_c.settled_at.is_(None), _c.region == region.value, _c.next_check_at <= now)
+    return await _claim(connection, waiting, lease_until, limit)
+
+
+async def claim_deletions(
+    connection: AsyncConnection, region: Region, now: datetime, lease_until: datetime, limit: int
+) -> list[Transcript]:
+    """Take transcripts whose deletion is ordered, in the same way. One that is not settled is not due yet.
+
+    Needs `Store.write`.
+    """
+    ordered = (_c.deleting_since.is_not(None), _c.region == region.value, _c.next_check_at <= now)
+    return await _claim(connection, (*ordered, _c.settled_at.is_not(None)), lease_until, limit)
+
+
+async def _claim(
+    connection: AsyncConnection,
+    waiting: tuple[sa.ColumnElement[bool], ...],
+    lease_until: datetime,
+    limit: int,
+) -> list[Transcript]:
+    query = sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
+    query = query.with_for_update(skip_locked=True)
+    claimed = [transcript_of(row) for row in (await connection.execute(query)).mappings()]
     if claimed:
         numbers = [transcript.seq for transcript in claimed]
         await connection.execute(
@@ -245,11 +267,6 @@ async def give_back(
     numbers = [transcript.seq for transcript in claimed]
     still_leased = (_c.seq.in_(numbers), _c.next_check_at == lease_until)
     await connection.execute(sa.update(transcripts).where(*still_leased).values(next_check_at=now))
-
-
-def _due(region: Region, now: datetime, limit: int) -> sa.Select[Any]:
-    waiting = (_c.settled_at.is_(None), _c.region == region.value, _c.next_check_at <= now)
-    return sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
 
 
 async def submitted_after(
@@ -281,11 +298,16 @@ def _is(region: Region, transcript_id: str) -> sa.ColumnElement[bool]:
 
 
 async def _change(
-    connection: AsyncConnection, region: Region, transcript_id: str, values: Mapping[str, Any]
+    connection: AsyncConnection,
+    region: Region,
+    transcript_id: str,
+    values: Mapping[str, Any],
+    change: sa.Update = _CHANGE,
 ) -> bool:
     which = {"of_region": region.value, "of_id": transcript_id}
-    return (await connection.execute(_CHANGE, {**values, **which})).rowcount == 1
+    return (await connection.execute(change, {**values, **which})).rowcount == 1
 
 
-def _transcript_of(row: sa.RowMapping) -> Transcript:
+def transcript_of(row: sa.RowMapping) -> Transcript:
+    """A transcript from a row of its table's columns."""
     return Transcript(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})
