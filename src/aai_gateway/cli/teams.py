@@ -13,6 +13,7 @@ from aai_gateway.cli.admin_options import Json, Period, SoftBudget, checked_budg
 from aai_gateway.cli.keys import key_json, print_keys
 from aai_gateway.cli.output import budget_json, budget_text, note, parse_usd, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
+from aai_gateway.cli.teams_delete import delete
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team
@@ -155,24 +156,7 @@ def update(
         print_table(("Team", "Regions", "Chat models", "Spent", "State", "Id"), [_row(team, now)])
 
 
-@app.command(epilog="Example: aai-gateway teams delete newsroom --yes")
-def delete(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Delete a team and its keys; its transcripts and usage stay on record."""
-    if not yes:
-        typer.confirm(f"Delete team {name} and all of its keys?", abort=True, err=True)
-
-    async def work(store: Store) -> Team:
-        from aai_gateway.store import teams
-
-        async with store.write() as connection:
-            team = await existing_team(connection, name)
-            await teams.delete(connection, team.id)
-            return team
-
-    note(f"Team {on_store(work).alias} and its keys are gone.")
+app.command(epilog="Example: aai-gateway teams delete newsroom --move-to research --yes")(delete)
 
 
 def team_json(team: Team, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 MASTER = "master"
 """The owner of what the master key makes, and of what was kept for it when a team was deleted."""
 NOBODY = "deleted"
-"""The owner of what is being deleted: no caller is it, so nobody but the master key sees such a transcript."""
+"""The owner of what is being deleted: no caller is it, so nobody but the master key sees such a
+transcript."""
 
 _TEAM, _KEY = "team:", "key:"
 

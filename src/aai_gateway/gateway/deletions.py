@@ -1,7 +1,9 @@
-"""Deletions that were ordered with a team's: each transcript is deleted at AssemblyAI, and its upload with it.
+"""Deletions that were ordered with a team's: each transcript is deleted at AssemblyAI, and its upload with
+it.
 
-AssemblyAI documentation, "Delete transcript". The order is in the store, so that it outlives this process. What a
-job cost can no longer be read once it is deleted: one that is not booked yet is left to the settler first.
+AssemblyAI documentation, "Delete transcript". The order is in the store, so that it outlives this process.
+What a job cost can no longer be read once it is deleted: one that is not booked yet is left to the settler
+first.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Deletions(LeasedRounds):
 
     def _handing_over(self, region: Region) -> Callable[[], Awaitable[bool]]:
         async def handing_over() -> bool:
-            return await hand_over(self._store, region) == HANDED_OVER_AT_ONCE
+            return await hand_over(self._store, region) > 0
 
         return handing_over
 

@@ -1,7 +1,8 @@
-"""Work that is due, done in rounds: claimed from the store by leases, and asked of AssemblyAI at a modest pace.
+"""Work that is due, done in rounds: claimed from the store by leases, and asked of AssemblyAI at a modest
+pace.
 
-Workers and processes share it. Each region goes on by itself: one that is in trouble pauses, is tried with one
-job now and then, and goes on where it was.
+Workers and processes share it. Each region goes on by itself: one that is in trouble pauses, is tried with
+one job now and then, and goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ log = logging.getLogger("aai_gateway")
 
 BATCH = 60
 LEASE = timedelta(seconds=30)
-"""How many jobs a round takes, and how long they are this worker's: as long as a killed worker's jobs wait for
-another."""
+"""How many jobs a round takes, and how long they are this worker's: as long as a killed worker's jobs wait
+for another."""
 
 
 class LeasedRounds(ABC):
-    """Takes what is due of each region and carries it out, `parallel` jobs at once. `doing` is for the log."""
+    """Takes what is due of each region and carries it out, `parallel` jobs at once. `doing` is for the
+    log."""
 
     doing: str
     parallel: int

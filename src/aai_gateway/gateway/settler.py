@@ -1,7 +1,7 @@
 """The settler: prices every job whose client never came back for it, and finds jobs that were cut off.
 
-A few tasks per process, no thread and no memory per pending job: what is due is read from the store. The usage
-row's key makes a second settling harmless.
+A few tasks per process, no thread and no memory per pending job: what is due is read from the store. The
+usage row's key makes a second settling harmless.
 """
 
 from __future__ import annotations

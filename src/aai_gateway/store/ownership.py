@@ -1,8 +1,8 @@
 """Transcripts that change hands: adopted, moved, and handed over when their team or key goes.
 
-What was charged stays with who was charged: usage rows and holds are never moved, and a job that still runs is
-charged to whose hold or submission it was. Uploads stay with who uploaded them. Functions take a connection of
-`Store.write`, unless they say that one of `Store.read` will do.
+What was charged stays with who was charged: usage rows and holds are never moved, and a job that still runs
+is charged to whose hold or submission it was. Uploads stay with who uploaded them. Functions take a
+connection of `Store.write`, unless they say that one of `Store.read` will do.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _is_open = intents.c.outcome == sa.literal_column("'open'")
 
 
 async def adopt(connection: AsyncConnection, transcript: Transcript, adopted_at: datetime) -> Adoption:
-    """Record a transcript that was made without the gateway as its owner's; it is never charged.
+    """Record a transcript that was made without the gateway; it is never charged.
 
-    "another's" when somebody else has it, "being made" when a submission with its audio is still under way: then
-    it may be that submission's, which is charged.
+    "another's" when somebody else has it, "being made" when a submission with its audio is under way: then it
+    may be that submission's, which is charged.
     """
+    there = await get(connection, transcript.region, transcript.id)
+    if there is not None:
+        return "already" if there.owner == transcript.owner else "another's"
     of_its_audio = (intents.c.region == transcript.region.value, intents.c.audio_url == transcript.audio_url)
     if await connection.scalar(sa.select(intents.c.id).where(_is_open, *of_its_audio).limit(1)) is not None:
         return "being made"
-    if await record(connection, replace(transcript, adopted_at=adopted_at)):
-        return "adopted"
-    there = await get(connection, transcript.region, transcript.id)
-    assert there is not None
-    return "already" if there.owner == transcript.owner else "another's"
+    new = await record(connection, replace(transcript, adopted_at=adopted_at))
+    return "adopted" if new else "another's"
 
 
 async def move(
@@ -96,14 +96,13 @@ async def owners_of_team(connection: AsyncConnection, team_id: str) -> list[str]
 
     A connection of `Store.read` will do.
     """
-    hashes = await connection.scalars(
-        sa.select(virtual_keys.c.hash).where(virtual_keys.c.team_id == team_id)
-    )
+    hashes = await connection.scalars(sa.select(virtual_keys.c.hash).where(virtual_keys.c.team_id == team_id))
     return [team_owner(team_id), *map(key_owner, hashes)]
 
 
 async def held_by(connection: AsyncConnection, owners: Collection[str]) -> Counter[Region]:
-    """How many transcripts owners have in each region, deleted ones left out and submissions under way counted.
+    """How many transcripts owners have in each region, deleted ones left out and submissions under way
+    counted.
 
     Reads each of them: a second for a million. A connection of `Store.read` will do.
     """
@@ -116,6 +115,20 @@ async def held_by(connection: AsyncConnection, owners: Collection[str]) -> Count
     ):
         found.update({Region(region): count for region, count in await connection.execute(query)})
     return found
+
+
+def require_heir(to: Team, held: Counter[Region]) -> str:
+    """The owner that a team is, which inherits so many transcripts of each region.
+
+    Raises StoreError when it may not use one of them.
+    """
+    if strange := [
+        region.value.upper() for region in ALL_REGIONS if held[region] and region not in to.regions
+    ]:
+        raise StoreError(
+            f"Team {to.alias} may not use the {strange[0]} region, where some of the transcripts are."
+        )
+    return team_owner(to.id)
 
 
 async def leave(connection: AsyncConnection, owners: Iterable[str], heir: str, now: datetime) -> None:

@@ -20,9 +20,10 @@ from aai_gateway.store.schema import intents, transcripts
 _c = transcripts.c
 # Built once: every poll asks this, and building a statement costs more than running it.
 _CHANGE = sa.update(transcripts).where(_c.region == sa.bindparam("of_region"), _c.id == sa.bindparam("of_id"))
-# A job whose deletion is ordered stays due: it is deleted once it is settled. One that a client deleted while it
-# ran stays due until it is settled.
-_SETTLED = _CHANGE.values(next_check_at=sa.case((_c.deleting_since.is_not(None), _c.next_check_at)))
+# A job whose deletion is ordered is due for it once it is settled. One that a client deleted while it ran stays
+# due until it is settled.
+_due_at = sa.bindparam("due_at", type_=_c.next_check_at.type)
+_SETTLED = _CHANGE.values(next_check_at=sa.case((_c.deleting_since.is_not(None), _due_at)))
 _DELETED = _CHANGE.values(next_check_at=sa.case((_c.settled_at.is_(None), _c.next_check_at)))
 _place = sa.tuple_(_c.created_at, _c.seq)
 
@@ -203,9 +204,12 @@ async def mark_settled(
     status: str,
     error: str | None = None,
 ) -> bool:
-    """Note how a job has ended and that it is booked: it is never due again. Whether it is there."""
+    """Note how a job has ended and that it is booked: it is due again for an ordered deletion alone.
+
+    Whether it is there.
+    """
     ended = {"status": status, "error": error, "completed_at": settled_at, "settled_at": settled_at}
-    return await _change(connection, region, transcript_id, ended, _SETTLED)
+    return await _change(connection, region, transcript_id, {**ended, "due_at": settled_at}, _SETTLED)
 
 
 async def mark_deleted(
@@ -270,10 +274,13 @@ async def give_back(
 
 
 async def submitted_after(
-    connection: AsyncConnection, region: Region, moment: datetime, limit: int
+    connection: AsyncConnection, region: Region, moment: datetime, limit: int, *, adopted: bool = True
 ) -> list[str]:
-    """The ids of the first transcripts of a region after a moment, oldest first."""
-    later = (_c.region == region.value, _c.created_at > moment)
+    """The ids of a region's first transcripts after a moment, oldest first; without `adopted` ones if so
+    told."""
+    later = [_c.region == region.value, _c.created_at > moment]
+    if not adopted:
+        later.append(_c.adopted_at.is_(None))
     query = sa.select(_c.id).where(*later).order_by(_c.created_at, _c.seq).limit(limit)
     return list(await connection.scalars(query))
 
@@ -308,6 +315,6 @@ async def _change(
     return (await connection.execute(change, {**values, **which})).rowcount == 1
 
 
-def transcript_of(row: sa.RowMapping) -> Transcript:
+def transcript_of(row: sa.RowMapping | Mapping[str, Any]) -> Transcript:
     """A transcript from a row of its table's columns."""
     return Transcript(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})
