@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from query_plans import explained
 
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
@@ -210,3 +212,18 @@ async def test_heirs_follow_one_another(store: Store) -> None:
         await teams.delete(connection, "t2", "deleted")
     assert [1, 1, 0] == [await hand_over(store) for _ in range(3)]
     assert "deleted" == (await row(store, 1)).owner
+
+
+async def test_looking_for_what_is_left_reads_no_living_owners_transcripts(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
+    async with store.write() as connection:
+        plans = explained(connection)
+        await ownership.is_left(connection, EU)
+        await ownership.hand_over(connection, EU, NOON, 10)
+        await ownership.left_to_delete(connection)
+        await transcripts.claim_deletions(connection, EU, NOON, NOON, 10)
+    await store.close()
+    read = [plan for plan in plans if " transcripts " in plan]
+    assert 5 == len(read)
+    narrow = ("owner=?", "ix_transcripts_deleting")
+    assert [] == [plan for plan in read if not any(one in plan for one in narrow)]

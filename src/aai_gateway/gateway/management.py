@@ -296,8 +296,8 @@ async def _heir(connection: AsyncConnection, owners: Sequence[str], asked: shape
     match asked:
         case None if held.total():
             text = (
-                f"{held.total()} transcripts belong to what is to be deleted. Say in transcripts what becomes "
-                'of them: "delete", "keep" (for the master key alone) or {"move_to": team_id}.'
+                f"{held.total()} transcripts belong to what is to be deleted. Say in transcripts what "
+                'becomes of them: "delete", "keep" (for the master key alone) or {"move_to": team_id}.'
             )
             raise shapes.BadField("transcripts", text)
         case "delete":

@@ -178,8 +178,9 @@ async def left_to_delete(connection: AsyncConnection) -> int:
     A connection of `Store.read` will do.
     """
     ordered = sa.select(sa.func.count()).where(_c.region.in_(_REGIONS), _c.deleting_since.is_not(None))
-    left = former_owners.join(transcripts, sa.and_(_c.region.in_(_REGIONS), _c.owner == _f.owner))
-    waiting = sa.select(sa.func.count()).select_from(left).where(_f.heir == NOBODY, _c.deleted_at.is_(None))
+    theirs = (_c.region.in_(_REGIONS), _c.owner == _f.owner, _c.deleted_at.is_(None))
+    each = sa.select(sa.func.count(_c.seq)).where(*theirs).correlate(former_owners).scalar_subquery()
+    waiting = sa.select(sa.func.sum(each)).where(_f.heir == NOBODY)
     return sum([int(await connection.scalar(query) or 0) for query in (ordered, waiting)])
 
 
@@ -189,8 +190,9 @@ async def is_left(connection: AsyncConnection, region: Region) -> bool:
 
 
 def _next_former(region: Region) -> sa.Select[Any]:
-    left = former_owners.join(transcripts, sa.and_(_c.region == region.value, _c.owner == _f.owner))
-    return sa.select(_f.owner, _f.heir).select_from(left).limit(1)
+    # Correlated: a join would begin with the transcripts, which are many.
+    left = sa.exists().where(_c.region == region.value, _c.owner == _f.owner).correlate(former_owners)
+    return sa.select(_f.owner, _f.heir).where(left).limit(1)
 
 
 async def _has_any(connection: AsyncConnection, owner: str) -> bool:

@@ -246,15 +246,16 @@ sa.Index(
     sqlite_where=_unsettled,
     postgresql_where=_unsettled,
 )
-_throttled = transcripts.c.throttled.is_(True)
+# As SQL has it: SQLite takes a partial index only for the expression that made it.
+IS_THROTTLED = transcripts.c.throttled.is_(sa.literal_column("TRUE"))
 sa.Index(
     "ix_transcripts_throttled",
     transcripts.c.region,
     transcripts.c.owner,
     transcripts.c.created_at,
     transcripts.c.seq,
-    sqlite_where=_throttled,
-    postgresql_where=_throttled,
+    sqlite_where=IS_THROTTLED,
+    postgresql_where=IS_THROTTLED,
 )
 _deleting = transcripts.c.deleting_since.is_not(None)
 sa.Index(
