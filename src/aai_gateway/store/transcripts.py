@@ -26,6 +26,7 @@ _due_at = sa.bindparam("due_at", type_=_c.next_check_at.type)
 _SETTLED = _CHANGE.values(next_check_at=sa.case((_c.deleting_since.is_not(None), _due_at)))
 _DELETED = _CHANGE.values(next_check_at=sa.case((_c.settled_at.is_(None), _c.next_check_at)))
 _place = sa.tuple_(_c.created_at, _c.seq)
+_Place = tuple[datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +125,18 @@ async def page(
     Costs the same anywhere in the list.
     Raises NotFound when before_id or after_id names no transcript of this list's owner.
     """
-    among = _filters(owner, region, status, created_on, throttled_only)
-    within = list(among)
-    if before_id is not None:
-        within.append(_place < await _position(connection, owner, region, before_id))
-    if after_id is not None:
-        within.append(_place > await _position(connection, owner, region, after_id))
-    from_older_end = after_id is not None and before_id is None
+    among = _filters(owner, region, status, throttled_only)
+    day = _day(created_on)
+    after = None if after_id is None else await _position(connection, owner, region, after_id)
+    before = None if before_id is None else await _position(connection, owner, region, before_id)
+    from_older_end = after is not None and before is None
     order = (_c.created_at, _c.seq) if from_older_end else (_c.created_at.desc(), _c.seq.desc())
     index = _index(owner, status, created_on, throttled_only)
-    query = _through(index, sa.select(transcripts)).where(*within)
+    # One bound at each end: of two, SQLite may begin at the wrong one and read all between.
+    bounds = _between(
+        max(filter(None, (day[0], after)), default=None), min(filter(None, (day[1], before)), default=None)
+    )
+    query = _through(index, sa.select(transcripts)).where(*among, *bounds)
     rows = await connection.execute(query.order_by(*order).limit(limit))
     found = [transcript_of(row) for row in rows.mappings()]
     if from_older_end:
@@ -143,8 +146,8 @@ async def page(
     beyond = _through(index, sa.select(_c.seq)).where(*among)
     ends = await connection.execute(
         sa.select(
-            beyond.where(_place < _place_of(found[-1])).exists(),
-            beyond.where(_place > _place_of(found[0])).exists(),
+            beyond.where(*_between(day[0], _place_of(found[-1]))).exists(),
+            beyond.where(*_between(_place_of(found[0]), day[1])).exists(),
         )
     )
     older, newer = ends.one()
@@ -152,19 +155,30 @@ async def page(
 
 
 def _filters(
-    owner: str | None, region: Region, status: str | None, created_on: date | None, throttled_only: bool
+    owner: str | None, region: Region, status: str | None, throttled_only: bool
 ) -> list[sa.ColumnElement[bool]]:
     filters: list[sa.ColumnElement[bool]] = [_c.region == region.value]
     if owner is not None:
         filters.append(_c.owner == owner)
     if status is not None and not throttled_only:
         filters.append(_c.status == status)
-    if created_on is not None:
-        midnight = datetime.combine(created_on, time(), timezone.utc)
-        filters += [_c.created_at >= midnight, _c.created_at < midnight + timedelta(days=1)]
     if throttled_only:
         filters.append(IS_THROTTLED)
     return filters
+
+
+def _day(created_on: date | None) -> tuple[_Place | None, _Place | None]:
+    """The places that all transcripts of a UTC day lie between; `seq` begins with 1."""
+    if created_on is None:
+        return None, None
+    midnight = datetime.combine(created_on, time(), timezone.utc)
+    return (midnight, 0), (midnight + timedelta(days=1), 0)
+
+
+def _between(low: _Place | None, high: _Place | None) -> list[sa.ColumnElement[bool]]:
+    """Newer than `low` and older than `high`, where they are given."""
+    bounds: list[sa.ColumnElement[bool]] = [] if low is None else [_place > _literal(low)]
+    return bounds if high is None else [*bounds, _place < _literal(high)]
 
 
 def _index(
@@ -182,17 +196,20 @@ def _through(index: str | None, query: sa.Select[Any]) -> sa.Select[Any]:
 
 async def _position(
     connection: AsyncConnection, owner: str | None, region: Region, transcript_id: str
-) -> sa.Tuple:
+) -> _Place:
     transcript = await get(connection, region, transcript_id)
     if transcript is None or owner not in (None, transcript.owner):
         raise NotFound
     return _place_of(transcript)
 
 
-def _place_of(transcript: Transcript) -> sa.Tuple:
-    return sa.tuple_(
-        sa.literal(transcript.created_at, _c.created_at.type), sa.literal(transcript.seq, _c.seq.type)
-    )
+def _place_of(transcript: Transcript) -> _Place:
+    assert transcript.seq is not None
+    return transcript.created_at, transcript.seq
+
+
+def _literal(place: _Place) -> sa.Tuple:
+    return sa.tuple_(sa.literal(place[0], _c.created_at.type), sa.literal(place[1], _c.seq.type))
 
 
 async def mark_status(
