@@ -50,7 +50,9 @@ def pairs(sent: list[Sent], jobs: list[Listed], **bodies: dict[str, Any]) -> dic
 
 def test_a_job_is_read_from_an_item_of_the_list():
     item = {"id": "j", "status": "error", "audio_url": URL, "created": "2026-11-21T12:00:00Z", "error": "x"}
-    assert Listed("j", "error", URL, NOON) == listed_from(item)
+    assert Listed("j", "error", URL, NOON, error="x") == listed_from(item)
+    done = {"status": "completed", "completed": "2026-11-21T12:00:00Z", "error": ""}
+    assert Listed("j", "completed", URL, NOON, completed=NOON) == listed_from({**item, **done})
     assert NOON == listed_from({**item, "created": "2026-11-21T12:00:00.000000"}).created
     assert listed_from({**item, "audio_url": DELETED_URL}).deleted
     assert [True, True, False, False] == [

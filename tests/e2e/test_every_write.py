@@ -262,7 +262,7 @@ async def test_a_death_around_any_write_of_a_speech_jobs_life_loses_and_doubles_
         "submission._refused": 1,
         "ledger.settle": 3,
         "passthrough._delete": 1,
-        "settler.settle_due": 1,
+        "settler._claim": 1,
     }
     assert {
         Place(number + 1, writer, moment)

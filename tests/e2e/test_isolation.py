@@ -189,7 +189,9 @@ def test_a_key_that_is_taken_back_is_refused_at_its_next_request(gateway: Gatewa
                 admin.post("/team/update", json={"team_id": team.id, "blocked": True}).raise_for_status()
                 expected = (403, {"error": f"Team {team.alias} is blocked."})
             case "team delete":
-                admin.post("/team/delete", json={"team_ids": [team.id]}).raise_for_status()
+                assert 400 == admin.post("/team/delete", json={"team_ids": [team.id]}).status_code
+                asked = {"team_ids": [team.id], "transcripts": "keep"}
+                admin.post("/team/delete", json=asked).raise_for_status()
             case "expiry":
                 admin.post("/key/update", json={"key": team.key, "duration": "1s"}).raise_for_status()
                 until(lambda: client.get("/v2/transcript").status_code == 401)

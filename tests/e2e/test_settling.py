@@ -21,7 +21,7 @@ from stored import usage_rows
 from waiting import until
 
 from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, running_emulator
-from aai_gateway.gateway import settler as module
+from aai_gateway.gateway import rounds as module
 
 INTERVIEW = {"audio_url": "https://assembly.ai/wildfires.mp3", "speaker_labels": True}
 SOON = {"AAI_GATEWAY_SETTLE_AFTER": "0.5", "AAI_GATEWAY_SETTLE_INTERVAL": "0.3"}

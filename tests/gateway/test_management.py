@@ -16,7 +16,8 @@ from aai_gateway.core.tenancy import hash_key
 from aai_gateway.gateway.management import OPERATIONS, is_management_path, management_app
 from aai_gateway.gateway.management_rows import to_dollars
 from aai_gateway.gateway.management_shapes import BadField, to_micros
-from aai_gateway.store import Store, keys, teams, usage
+from aai_gateway.store import Store, keys, ownership, teams, transcripts, usage
+from aai_gateway.store.transcripts import Transcript
 from aai_gateway.store.usage import UsageRow
 
 MASTER = "sk-master-for-this-test-only"
@@ -464,6 +465,55 @@ async def test_a_team_from_beginning_to_end(admin):
     )
     await refused(admin.get("/key/info", params={"key": made["token"]}), 404)
     await refused(admin.get("/team/info", params={"team_id": team["team_id"]}), 404)
+
+
+def owns(store, owner, transcript_id="j1"):
+    """Let an owner have a transcript."""
+
+    async def record():
+        row = Transcript(transcript_id, Region.US, owner, "https://example.org/a.wav", settled_at=utc_now())
+        async with store.write() as connection:
+            await transcripts.record(connection, row)
+
+    return record()
+
+
+async def heir_of(store, transcript_id="j1"):
+    async with store.write() as connection:
+        await ownership.hand_over(connection, Region.US, utc_now(), 10)
+        return (await transcripts.get(connection, Region.US, transcript_id)).owner
+
+
+@pytest.mark.parametrize(
+    ("fate", "expected"),
+    [("delete", "deleted"), ("keep", "master"), ({"move_to": "heir"}, "team:heir")],
+)
+async def test_what_becomes_of_a_teams_transcripts_must_be_said(admin, store, fate, expected):
+    for team_id in ("lab", "heir"):
+        await new_team(admin, team_id=team_id)
+    await new_team(admin, team_id="eu", regions=["eu"])
+    await owns(store, "team:lab")
+    for wrong in (None, {"move_to": "eu"}, {"move_to": "lab"}):
+        asked = {"team_ids": ["lab"], "transcripts": wrong}
+        error = await refused(admin.post("/team/delete", json=asked), 400)
+    assert "cannot inherit" in error
+    await refused(
+        admin.post("/team/delete", json={"team_ids": ["lab"], "transcripts": {"move_to": "x"}}), 404
+    )
+    await refused(admin.post("/team/delete", json={"team_ids": ["lab"], "transcripts": "burn"}), 422)
+    assert {"deleted_teams": ["lab"]} == await ok(
+        admin.post("/team/delete", json={"team_ids": ["lab"], "transcripts": fate})
+    )
+    assert expected == await heir_of(store)
+    await new_team(admin, team_id="lab")
+
+
+async def test_what_becomes_of_a_key_without_a_teams_transcripts_must_be_said(admin, store):
+    made = await ok(admin.post("/key/generate", json={}))
+    await owns(store, f"key:{made['token']}")
+    await refused(admin.post("/key/delete", json={"keys": [made["key"]]}), 400, "transcripts")
+    await ok(admin.post("/key/delete", json={"keys": [made["key"]], "transcripts": "delete"}))
+    assert "deleted" == await heir_of(store)
 
 
 async def test_team_ids_and_names_are_taken_once(admin):

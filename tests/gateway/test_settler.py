@@ -19,13 +19,15 @@ from aai_gateway.core.regions import Region
 from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, running_emulator
 from aai_gateway.errors import StoreError
 from aai_gateway.gateway import ledger
-from aai_gateway.gateway import settler as module
+from aai_gateway.gateway import rounds as module
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.gateway.settler import BATCH, PARALLEL, Settler
+from aai_gateway.gateway.rounds import BATCH
+from aai_gateway.gateway.settler import Settler
 from aai_gateway.store import holds, transcripts, usage
 from aai_gateway.store.holds import Hold
 from aai_gateway.store.transcripts import Transcript
 
+PARALLEL = Settler.parallel
 US, EU = Region.US, Region.EU
 FAST = {"settle_after": 0.001, "settle_rate": 10_000, "settle_interval": 0.02}
 

@@ -91,7 +91,7 @@ async def test_a_rotation_is_told_and_the_secrets_are_not(store):
         async with store.write() as connection:
             await keys.rotate(connection, KEY.hash, new, until)
     entry = (await entries(store, action="key.rotate"))[0]
-    assert (EVE.name, f"key:{KEY.hash}", "t1") == (entry.actor, entry.target, entry.team_id)
+    assert (EVE.who, f"key:{KEY.hash}", "t1") == (entry.actor, entry.target, entry.team_id)
     assert "ated" == entry.details["after"]["ends_in"]
     assert {"ends_in", "old_secrets_until"} == set(entry.details["after"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from query_plans import explained
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound
@@ -66,9 +66,9 @@ async def test_a_transcript_is_its_first_owners_in_its_region(store: Store) -> N
         assert await transcripts.record(connection, JOB) is True
         assert await transcripts.record(connection, replace(JOB, owner="team:t2")) is False
         assert await transcripts.record(connection, replace(JOB, owner="team:t2", region=Region.US)) is True
-        assert OURS == await transcripts.owner_of(connection, Region.EU, "j1")
-        assert "team:t2" == await transcripts.owner_of(connection, Region.US, "j1")
-        assert await transcripts.owner_of(connection, Region.EU, "j9") is None
+        assert OURS == (await transcripts.get(connection, Region.EU, "j1")).owner
+        assert "team:t2" == (await transcripts.get(connection, Region.US, "j1")).owner
+        assert await transcripts.get(connection, Region.EU, "j9") is None
 
 
 async def test_pages_follow_one_another_in_both_directions_when_all_are_of_one_moment(store: Store) -> None:
@@ -166,18 +166,45 @@ async def test_a_key_s_own_are_found_without_reading_its_team_s(tmp_path: Path) 
     assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
 
 
-async def test_listing_reads_an_index_and_sorts_nothing(tmp_path: Path) -> None:
+OWNERS = ("region=? AND owner=?", "ix_transcripts_region_owner_created_at_seq")
+OWNERS_STATUS = ("region=? AND owner=? AND status=?", "ix_transcripts_region_owner_status_created_at_seq")
+DAY = date(2026, 11, 21)
+
+
+@pytest.mark.parametrize("place", [{}, {"before_id": "j2"}, {"after_id": "j0"}], ids=str)
+@pytest.mark.parametrize(
+    ("owner", "options", "expected"),
+    [
+        (OURS, {}, OWNERS),
+        (OURS, {"status": "queued"}, OWNERS_STATUS),
+        (OURS, {"created_on": DAY}, OWNERS),
+        (OURS, {"created_on": DAY, "status": "queued"}, OWNERS_STATUS),
+        (OURS, {"throttled_only": True}, (OWNERS[0], "ix_transcripts_throttled")),
+        (OURS, {"throttled_only": True, "created_on": DAY, "status": "error"}, None),
+        (None, {}, ("region=?", "ix_transcripts_region_created_at_seq")),
+        (None, {"created_on": DAY}, ("region=? AND created_at>? AND created_at<?", "")),
+    ],
+)
+async def test_listing_reads_an_index_and_sorts_nothing(
+    tmp_path: Path,
+    owner: str | None,
+    options: dict[str, object],
+    place: dict[str, str],
+    expected: tuple[str, str] | None,
+) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
-    await fill(store, *(job(number) for number in range(3)))
+    await fill(store, *(job(number, throttled=True) for number in range(3)))
     async with store.read() as connection:
         plans = explained(connection)
-        for options in ({}, {"before_id": "j2"}, {"after_id": "j0"}, {"status": "queued"}):
-            await transcripts.page(connection, OURS, Region.EU, **options)
-        await transcripts.page(connection, None, Region.EU)
-        await transcripts.owner_of(connection, Region.EU, "j1")
+        found = await transcripts.page(connection, owner, Region.EU, **options, **place)
     await store.close()
 
-    assert 18 == len([plan for plan in plans if "transcripts" in plan])
+    assert found.transcripts
+    # The page, and what lies beyond its two ends; what the place costs is one look by its id.
+    listing = [plan for plan in plans if "transcripts" in plan and "(region=? AND id=?)" not in plan]
+    assert 3 == len(listing)
+    columns, index = expected or ("region=?", "")
+    assert [] == [plan for plan in listing if not (f"INDEX {index}" in plan and columns in plan)]
     assert [] == [plan for plan in plans if plan.startswith("SCAN transcripts") or "TEMP B-TREE" in plan]
 
 
@@ -304,17 +331,3 @@ async def test_the_first_transcripts_after_a_moment_come_oldest_first(store: Sto
         assert ["j2", "j3"] == await transcripts.submitted_after(connection, Region.EU, NOON, 5)
         assert ["j2"] == await transcripts.submitted_after(connection, Region.EU, NOON, 1)
         assert [] == await transcripts.submitted_after(connection, Region.EU, NOON + 2 * hour, 1)
-
-
-def explained(connection: AsyncConnection) -> list[str]:
-    """The plans of what is asked of the connection from now on."""
-    plans: list[str] = []
-
-    def explain(asked: sa.Connection, _cursor: object, sql: str, parameters: object, *_: object) -> None:
-        cursor = asked.connection.cursor()
-        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
-        plans.extend(row[3] for row in cursor.fetchall())
-        cursor.close()
-
-    sa.event.listen(connection.sync_connection, "before_cursor_execute", explain)
-    return plans

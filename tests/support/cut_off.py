@@ -78,7 +78,8 @@ async def rows(gateway: Gateway) -> list[usage.UsageRow]:
 async def owners(gateway: Gateway, *ids: str) -> list[str | None]:
     """Whose the US transcripts are."""
     async with gateway.store.read() as connection:
-        return [await transcripts.owner_of(connection, Region.US, one) for one in ids]
+        found = [await transcripts.get(connection, Region.US, one) for one in ids]
+    return [row.owner if row is not None else None for row in found]
 
 
 async def still_open(gateway: Gateway) -> list[str]:

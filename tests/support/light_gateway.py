@@ -192,7 +192,7 @@ def _serve(port: int) -> None:
 
     import uvicorn
 
-    from aai_gateway.gateway import litellm_host, recovery, settler
+    from aai_gateway.gateway import litellm_host, recovery, rounds
     from aai_gateway.gateway.context import Runtime
     from aai_gateway.gateway.passthrough import SpeechRoutes
     from aai_gateway.settings import load_settings
@@ -200,7 +200,7 @@ def _serve(port: int) -> None:
     logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
     logging.getLogger("aai_gateway").setLevel(logging.WARNING)
     # Minutes for a real account; the emulator's jobs take less than a second.
-    settler.LEASE = timedelta(seconds=3)
+    rounds.LEASE = timedelta(seconds=3)
     recovery.INTENT_GIVE_UP = timedelta(seconds=4)
     litellm_host.is_master_key = lambda key: False
     runtime = Runtime(load_settings())

@@ -24,6 +24,7 @@ COMMANDS = (
     "emulator",
     "teams",
     "keys",
+    "transcripts",
     "budget",
     "usage",
     "prices",

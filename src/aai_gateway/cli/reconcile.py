@@ -103,6 +103,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "pending": report.pending,
         "adopted": report.adopted,
         "compared_by_length": report.by_length,
+        "not_charged": report.not_charged,
         "unknown_completions": {
             "count": report.unknown_completions,
             "held_micros": report.unknown_held_micros,
@@ -166,6 +167,8 @@ def _print(report: Report) -> None:
     typer.echo(f"{report.compared:,} booked jobs compared, {report.pending:,} jobs have not ended.")
     if report.by_length:
         typer.echo(f"{report.by_length:,} of them are deleted: of these the length alone can be compared.")
+    if report.not_charged:
+        typer.echo(f"{report.not_charged:,} jobs from outside were handed to a team: they are not charged.")
     for name, found in _groups(report):
         if found:
             total = _sum(found)

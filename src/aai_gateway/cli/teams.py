@@ -32,6 +32,7 @@ from aai_gateway.cli.output import (
     print_table,
 )
 from aai_gateway.cli.store import existing_team, on_store
+from aai_gateway.cli.teams_delete import delete
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.tenancy import Team
@@ -186,24 +187,7 @@ def update(
         print_table(_HEADERS, [_row(team, now)])
 
 
-@app.command(epilog="Example: aai-gateway teams delete newsroom --yes")
-def delete(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Delete a team and its keys; its transcripts and usage stay on record."""
-    if not yes:
-        typer.confirm(f"Delete team {name} and all of its keys?", abort=True, err=True)
-
-    async def work(store: Store) -> Team:
-        from aai_gateway.store import teams
-
-        async with store.write() as connection:
-            team = await existing_team(connection, name)
-            await teams.delete(connection, team.id)
-            return team
-
-    note(f"Team {on_store(work).alias} and its keys are gone.")
+app.command(epilog="Example: aai-gateway teams delete newsroom --move-to research --yes")(delete)
 
 
 def team_json(team: Team, now: datetime) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Listed:
     status: str
     audio_url: str
     created: datetime
+    completed: datetime | None = None
+    error: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -61,12 +63,23 @@ class Listed:
 def listed_from(item: Mapping[str, Any]) -> Listed:
     """A job from an item of AssemblyAI's list. Raises ValueError for what is none."""
     try:
-        # Python 3.10 reads no Z.
-        created = datetime.fromisoformat(str(item["created"]).replace("Z", "+00:00"))
-        moment = created if created.tzinfo else created.replace(tzinfo=timezone.utc)
-        return Listed(str(item["id"]), str(item["status"]), str(item["audio_url"]), moment)
+        completed, error = item.get("completed"), item.get("error")
+        return Listed(
+            id=str(item["id"]),
+            status=str(item["status"]),
+            audio_url=str(item["audio_url"]),
+            created=_moment(item["created"]),
+            completed=_moment(completed) if completed else None,
+            error=str(error) if error else None,
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"AssemblyAI's list has an item without {error}.") from None
+
+
+def _moment(text: Any) -> datetime:
+    # Python 3.10 reads no Z.
+    moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,10 @@ _MEASURES = ("id", "status", "error", "audio_duration", "audio_channels", "speec
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What the store has of a job. `status` is its ledger row's; None: it is not booked."""
+    """What the store has of a job. `status` is its ledger row's; None: it is not booked.
+
+    `adopted`: it was handed to a team without having been submitted here, and is not to be booked.
+    """
 
     id: str
     created_at: datetime
@@ -37,6 +40,7 @@ class Booked:
     audio_seconds: int = 0
     channels: int = 1
     items: Sequence[Mapping[str, Any]] = ()
+    adopted: bool = False
 
     @property
     def counts(self) -> bool:

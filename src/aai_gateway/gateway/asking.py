@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 
@@ -29,9 +29,15 @@ T = TypeVar("T")
 
 
 async def ask(
-    upstream: Upstream, region: Region, path: str, *, query: str = "", deadline: float | None = None
+    upstream: Upstream,
+    region: Region,
+    path: str,
+    *,
+    method: Literal["GET", "DELETE"] = "GET",
+    query: str = "",
+    deadline: float | None = None,
 ) -> dict[str, Any]:
-    """What AssemblyAI answers to a GET.
+    """What AssemblyAI answers to a GET or a DELETE.
 
     Raises NotFound for an id that it does not know, and UpstreamFailed with AssemblyAI's own status.
     """
@@ -41,7 +47,7 @@ async def ask(
     except TooManyRequests as error:
         raise UpstreamFailed(error.text, status=429, sent=False, retry_after=error.retry_after) from None
     async with upstream.request(
-        region, "GET", path, headers=headers, query=query, deadline=deadline
+        region, method, path, headers=headers, query=query, deadline=deadline
     ) as response:
         body = await response.read()
     if response.status == 400 and NotFound().text.encode() in body:
@@ -100,15 +106,30 @@ class AccountJobs:
         await self._pace.turn()
         return await ask(self._upstream, region, f"/v2/transcript/{transcript_id}")
 
-    async def page(self, region: Region, before_id: str | None = None) -> list[Listed]:
-        """The newest jobs, or those next older than one, newest first. Raises NotFound, UpstreamFailed."""
+    async def page(
+        self, region: Region, before_id: str | None = None, *, after_id: str | None = None, limit: int = PAGE
+    ) -> list[Listed]:
+        """The newest jobs, those next older than one, or those newer than one, newest first.
+
+        Raises NotFound, UpstreamFailed.
+        """
         await self._pace.turn()
-        query = f"limit={PAGE}" + (f"&before_id={before_id}" if before_id else "")
+        place = {"before_id": before_id, "after_id": after_id}
+        query = "&".join([f"limit={limit}", *(f"{name}={one}" for name, one in place.items() if one)])
         answer = await ask(self._upstream, region, "/v2/transcript", query=query)
         try:
             return [listed_from(item) for item in answer["transcripts"]]
         except (KeyError, TypeError, ValueError):
             raise UpstreamFailed("AssemblyAI's list cannot be read.", status=502) from None
+
+    async def listed(self, region: Region, transcript_id: str) -> Listed | None:
+        """How AssemblyAI lists one job: the item next older than the one next newer.
+
+        None when that is another, as while jobs are being submitted. Raises NotFound, UpstreamFailed.
+        """
+        newer = await self.page(region, after_id=transcript_id, limit=1)
+        found = await self.page(region, newer[-1].id if newer else None, limit=1)
+        return next((job for job in found if job.id == transcript_id), None)
 
     async def back_to(
         self, region: Region, earliest: datetime, anchors: Iterable[str] = ()
@@ -149,10 +170,12 @@ class PatientJobs(AccountJobs):
         ask_once = super().transcript
         return await self._patiently(lambda: ask_once(region, transcript_id))
 
-    async def page(self, region: Region, before_id: str | None = None) -> list[Listed]:
+    async def page(
+        self, region: Region, before_id: str | None = None, *, after_id: str | None = None, limit: int = PAGE
+    ) -> list[Listed]:
         """A page of jobs, newest first. Raises NotFound, and UpstreamFailed when AssemblyAI stays away."""
         ask_once = super().page
-        return await self._patiently(lambda: ask_once(region, before_id))
+        return await self._patiently(lambda: ask_once(region, before_id, after_id=after_id, limit=limit))
 
     async def _patiently(self, question: Callable[[], Awaitable[T]]) -> T:
         clock = asyncio.get_running_loop().time

@@ -14,6 +14,7 @@ from aai_gateway.core.rates import Rates
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.chat_wire import ChatUpstream
+from aai_gateway.gateway.deletions import Deletions
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
@@ -100,14 +101,16 @@ class Runtime:
                     log.info("the gateway's budget has changed")
 
     async def _run(self) -> None:
-        """Settle and tell until cancelled, then close what was opened."""
+        """Settle, delete and tell until cancelled, then close what was opened."""
         try:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
+            deletions = Deletions(gateway.settings, gateway.store, gateway.upstream, settler.pace)
             webhooks = Webhooks(gateway.settings, gateway.store)
+            last_used = gateway.identity.last_used
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
-            all_of_them = (settler.run(), webhooks.run(), gateway.identity.last_used.run())
-            await asyncio.gather(*all_of_them, return_exceptions=True)
+            all_of_it = (settler.run(), deletions.run(), webhooks.run(), last_used.run())
+            await asyncio.gather(*all_of_it, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import dollars, utc_now
@@ -22,8 +23,9 @@ from aai_gateway.gateway.finishing import finished
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, audit_log, holds, transcripts, usage
+from aai_gateway.store import Store, audit_log, holds, intents, transcripts, usage
 from aai_gateway.store.holds import Hold, Room
+from aai_gateway.store.intents import Intent
 from aai_gateway.store.transcripts import Transcript
 
 log = logging.getLogger("aai_gateway")
@@ -73,14 +75,18 @@ class Ledger:
     async def settle(self, row: Transcript, transcript: Mapping[str, Any], *, audited: bool = False) -> int:
         """Book an ended job: usage row, charge and the end of its hold at once. Its cost in micro-dollars.
 
-        `audited` when somebody has it booked: what happens by itself is not for the audit log.
+        One that was adopted was never submitted here, and costs nothing. `audited` when somebody has it
+        booked: what happens by itself is not for the audit log.
         """
         now = utc_now()
         error = transcript.get("error")
+        booked, micros = False, 0
         async with self._store.write() as connection:
-            booking = job_row(row, transcript, await self._prices.book(connection), now)
-            held = await holds.take(connection, row.intent_id) if row.intent_id else None
-            booked = await usage.record(connection, booking, held)
+            if row.adopted_at is None:
+                held = await holds.take(connection, row.intent_id) if row.intent_id else None
+                row = await _as_submitted(connection, row, held)
+                booking = job_row(row, transcript, await self._prices.book(connection), now)
+                booked, micros = await usage.record(connection, booking, held), booking.micros
             await transcripts.mark_settled(
                 connection,
                 row.region,
@@ -91,11 +97,11 @@ class Ledger:
             )
             if booked and audited:
                 target = audit_log.transcript_target(row.region, row.id)
-                details = {"micros": booking.micros, "model": booking.model}
+                details = {"micros": micros, "model": booking.model}
                 audit_log.record(connection, "usage.book", target, details, team_id=row.team_id)
         if booked:
-            log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(booking.micros))
-        return booking.micros
+            log.info("settled transcript %s of %s: %s", row.id, row.owner, dollars(micros))
+        return micros
 
     async def settle_now(self, row: Transcript) -> bool:
         """Ask AssemblyAI how a job stands and settle it if it has ended; whether it is settled.
@@ -216,8 +222,10 @@ class Ledger:
         log.error("transcript %s is gone at AssemblyAI before it was settled", row.id)
         now = utc_now()
         async with self._store.write() as connection:
-            held = await holds.take(connection, row.intent_id) if row.intent_id else None
-            await usage.record(connection, lost_job_row(row, held, now), held)
+            if row.adopted_at is None:
+                held = await holds.take(connection, row.intent_id) if row.intent_id else None
+                submitted = await _as_submitted(connection, row, held)
+                await usage.record(connection, lost_job_row(submitted, held, now), held)
             gone = "The transcript is gone at AssemblyAI."
             await transcripts.mark_settled(connection, row.region, row.id, now, status="error", error=gone)
 
@@ -233,3 +241,16 @@ class Ledger:
                 throttled=transcript.get("throttled") is True,
             )
             await transcripts.postpone(connection, row.region, row.id, utc_now() + wait, row.attempts + 1)
+
+
+async def _as_submitted(connection: AsyncConnection, row: Transcript, held: Hold | None) -> Transcript:
+    """The row as it is charged: to who submitted it, whoever has the transcript by now.
+
+    A job that was found without its submission is charged to who has it.
+    """
+    payer: Hold | Intent | None = held
+    if payer is None and row.intent_id is not None:
+        payer = await intents.get(connection, row.intent_id)
+    if payer is None:
+        return row
+    return replace(row, owner=payer.owner, team_id=payer.team_id, key_hash=payer.key_hash)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +25,7 @@ from starlette.routing import Route
 from aai_gateway.core.auditing import Actor
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.guesses import Guesses, source_of
+from aai_gateway.core.owners import MASTER, NOBODY, key_owner
 from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.tenancy import (
     Secret,
@@ -41,7 +42,7 @@ from aai_gateway.gateway import metrics
 from aai_gateway.gateway.management_audit import list_audit
 from aai_gateway.gateway.wire import client_host, parse_json_object
 from aai_gateway.settings import get_settings
-from aai_gateway.store import Store, keys, teams
+from aai_gateway.store import Store, keys, ownership, teams
 from aai_gateway.store.audit_log import acting
 
 if TYPE_CHECKING:
@@ -263,8 +264,9 @@ async def _delete_keys(connection: AsyncConnection, data: Data, now: datetime) -
     else:
         text = "keys: At least one of 'keys' or 'key_aliases' must be provided."
         raise shapes.BadField("keys", text, status=422)
+    heir = await _heir(connection, [key_owner(key.hash) for key in found], body.transcripts)
     for key in found:
-        await keys.delete(connection, key.hash)
+        await keys.delete(connection, key.hash, heir)
     return {"deleted_keys": body.keys or body.key_aliases}
 
 
@@ -324,10 +326,37 @@ async def _unblock_team(connection: AsyncConnection, data: Data, now: datetime) 
 
 
 async def _delete_teams(connection: AsyncConnection, data: Data, now: datetime) -> Any:
-    named = list(dict.fromkeys(shapes.read(shapes.DeleteTeams, data).team_ids))
+    body = shapes.read(shapes.DeleteTeams, data)
+    named = list(dict.fromkeys(body.team_ids))
+    owners: list[str] = []
     for team_id in named:
-        await teams.delete(connection, (await _existing_team(connection, team_id)).id)
+        team = await _existing_team(connection, team_id)
+        owners += await ownership.owners_of_team(connection, team.id)
+    heir = await _heir(connection, owners, body.transcripts)
+    for team_id in named:
+        await teams.delete(connection, team_id, heir)
     return {"deleted_teams": named}
+
+
+async def _heir(connection: AsyncConnection, owners: Sequence[str], asked: shapes.Transcripts | None) -> str:
+    """Whose the transcripts of owners that are deleted will be. Raises BadField when it must be said."""
+    held = await ownership.held_by(connection, owners)
+    match asked:
+        case None if held.total():
+            text = (
+                f"{held.total()} transcripts belong to what is to be deleted. Say in transcripts what "
+                'becomes of them: "delete", "keep" (for the master key alone) or {"move_to": team_id}.'
+            )
+            raise shapes.BadField("transcripts", text)
+        case "delete":
+            return NOBODY
+        case shapes.MoveTo():
+            heir = ownership.require_heir(await _existing_team(connection, asked.move_to), held)
+            if heir in owners:
+                raise shapes.BadField("transcripts", "A team that is deleted cannot inherit.")
+            return heir
+        case _:
+            return MASTER
 
 
 async def _team_info(connection: AsyncConnection, data: Data, now: datetime) -> Any:

@@ -144,11 +144,25 @@ class OneKey(_Body):
     key: str
 
 
+class MoveTo(_Body):
+    """A team, by its id, that inherits transcripts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    move_to: str
+
+
+Transcripts = Literal["delete", "keep"] | MoveTo
+"""What becomes of the transcripts of a team or key that is deleted: not LiteLLM's field. They are deleted at
+AssemblyAI too, kept for the master key alone, or another team's."""
+
+
 class DeleteKeys(_Body):
-    """Body of `/key/delete`."""
+    """Body of `/key/delete`. `transcripts` is for keys without a team: those own what they made."""
 
     keys: list[str] | None = None
     key_aliases: list[str] | None = None
+    transcripts: Transcripts | None = None
 
 
 class OneTeam(_Body):
@@ -161,6 +175,7 @@ class DeleteTeams(_Body):
     """Body of `/team/delete`."""
 
     team_ids: Annotated[list[str], Field(min_length=1)]
+    transcripts: Transcripts | None = None
 
 
 class ListKeys(_Body):

@@ -49,7 +49,10 @@ UNLISTED: tuple[Service, ...] = ("chat", "understanding")
 
 @dataclass(slots=True)
 class Report:
-    """What was compared and found. `fixed` are findings that are booked now; the others remain."""
+    """What was compared and found. `fixed` are findings that are booked now; the others remain.
+
+    `not_charged` are jobs from outside that were handed to a team (`aai-gateway transcripts adopt`).
+    """
 
     region: Region
     since: datetime
@@ -58,6 +61,7 @@ class Report:
     pending: int = 0
     adopted: int = 0
     by_length: int = 0
+    not_charged: int = 0
     unknown_completions: int = 0
     unknown_held_micros: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -132,7 +136,9 @@ class Reconciler:
         async with self._store.read() as connection:
             known = await reconciling.jobs(connection, report.region, (job.id for job in page))
             book = await self._prices.book(connection)
-        found = [_Job(job, known.get(job.id)) for job in page]
+        listed = [_Job(job, known.get(job.id)) for job in page]
+        found = [job for job in listed if job.booked is None or not job.booked.adopted]
+        report.not_charged += len(listed) - len(found)
         ended = [job for job in found if job.listed.ended]
         report.pending += len(found) - len(ended)
         booked = [job for job in ended if job.booked is not None and job.booked.counts]
@@ -166,7 +172,7 @@ class Reconciler:
                 report.adopted += 1
             else:
                 micros = await self._ledger.settle(row, job.figures.transcript, audited=True)
-                booked = replace(finding, actual_micros=micros, team_id=row.team_id)
+                booked = replace(finding, actual_micros=micros, team_id=await self._charged(row))
                 report.fixed.append(booked)
 
     async def _missing(self, job: _Job, giver: Intent | None) -> Finding:
@@ -182,6 +188,12 @@ class Reconciler:
         nobodys = UNATTRIBUTED if job.figures is not None else None
         team = known.team_id if known is not None else nobodys
         return missing(job.listed, job.booked, team, cost, asked=job.figures is not None)
+
+    async def _charged(self, row: Transcript) -> str | None:
+        """The team that a job is booked to: its submitter's, whoever has the transcript by now."""
+        async with self._store.read() as connection:
+            booked = (await reconciling.jobs(connection, row.region, [row.id]))[row.id]
+        return booked.team_id
 
     async def _givers(self, report: Report, jobs: Sequence[_Job]) -> dict[str, Intent | None]:
         """The intents that jobs without a row belong to; None for nobody's. Contested ones are left out."""

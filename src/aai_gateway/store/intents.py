@@ -66,6 +66,12 @@ async def open(connection: AsyncConnection, intent: Intent) -> None:
     await connection.execute(sa.insert(intents), values)
 
 
+async def get(connection: AsyncConnection, intent_id: str) -> Intent | None:
+    """The intent with this id."""
+    found = await _all(connection, sa.select(intents).where(_c.id == intent_id))
+    return found[0] if found else None
+
+
 async def accept(connection: AsyncConnection, intent_id: str, transcript_id: str) -> bool:
     """AssemblyAI took the submission. False when it was known already; a late answer mends an unknown one."""
     values = {"of_id": intent_id, "outcome": "accepted", "transcript_id": transcript_id}

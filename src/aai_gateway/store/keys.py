@@ -20,10 +20,11 @@ from aai_gateway.core.audit_details import changes as changes_of
 from aai_gateway.core.auditing import plain
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
+from aai_gateway.core.owners import MASTER, key_owner
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Secret, Team, VirtualKey
 from aai_gateway.errors import StoreError
-from aai_gateway.store import audit_log
+from aai_gateway.store import audit_log, ownership
 from aai_gateway.store._budgets import budget_of, changed_values, locked, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, key_secrets, teams, virtual_keys
@@ -88,9 +89,11 @@ class KeyChanges(TypedDict, total=False):
 async def create(connection: AsyncConnection, key: VirtualKey) -> VirtualKey:
     """Add a key with its first secret, and return it as stored.
 
-    Raises StoreError when its secret or alias is taken, or its team is not there.
+    Raises StoreError when its secret or alias is taken, its team is not there, or it still has transcripts
+    of a deleted key's.
     """
     created_at = key.created_at or utc_now()
+    await ownership.begin(connection, key_owner(key.hash))
     values = {
         "hash": key.hash,
         "masked": key.masked,
@@ -248,21 +251,31 @@ async def note_used(connection: AsyncConnection, used: Mapping[str, datetime]) -
     return set(await connection.scalars(sa.select(virtual_keys.c.hash).where(those))) - free
 
 
-async def delete(connection: AsyncConnection, key_hash: str) -> bool:
-    """Remove a key; transcripts and usage stay. Whether there was one."""
+async def delete(connection: AsyncConnection, key_hash: str, heir: str = MASTER) -> bool:
+    """Remove a key; usage stays, and so do its team's transcripts. Whether there was one.
+
+    What it owns itself, without a team, becomes its heir's (`ownership.leave`).
+    """
     gone = sa.delete(virtual_keys).where(virtual_keys.c.hash == key_hash).returning(virtual_keys)
     row = (await connection.execute(gone)).mappings().first()
-    if row is not None:
-        _audit(connection, "delete", key_of(row), None)
-    return row is not None
+    if row is None:
+        return False
+    _audit(connection, "delete", key_of(row), None, heir=heir)
+    await ownership.leave(connection, [key_owner(key_hash)], heir, utc_now())
+    return True
 
 
 def _audit(
-    connection: AsyncConnection, action: str, before: VirtualKey | None, after: VirtualKey | None
+    connection: AsyncConnection,
+    action: str,
+    before: VirtualKey | None,
+    after: VirtualKey | None,
+    **more: Any,
 ) -> None:
     """Note what was done to a key, unless nothing changed."""
     if (key := after or before) and (changed := changes_of(before, after)):
-        audit_log.record(connection, f"key.{action}", f"key:{key.hash}", changed, team_id=key.team_id)
+        details = {**changed, **more}
+        audit_log.record(connection, f"key.{action}", f"key:{key.hash}", details, team_id=key.team_id)
 
 
 async def lifetime_micros(connection: AsyncConnection) -> dict[str, int]:

@@ -18,7 +18,9 @@ _PAGE = 500
 
 _t, _u = transcripts.c, usage.c
 _is_its_row = sa.and_(_u.service == "speech", _u.region == _t.region, _u.source_id == _t.id)
-_job = (_t.id, _t.created_at, _t.team_id, _t.requested)
+# A booked job is its payer's, whoever has the transcript by now.
+_team = sa.func.coalesce(_u.team_id, _t.team_id).label("team_id")
+_job = (_t.id, _t.created_at, _team, _t.requested, _t.adopted_at)
 _row = (_u.status, _u.micros, _u.audio_seconds, _u.channels, _u["items"])
 
 
@@ -55,6 +57,7 @@ def _booked_of(row: sa.RowMapping) -> Booked:
     known: dict[str, Any] = {
         name: row[name] for name in ("id", "created_at", "team_id", "requested", "status")
     }
+    known["adopted"] = row["adopted_at"] is not None
     if row["status"] is not None:
         known |= {name: row[name] for name in ("micros", "audio_seconds", "channels", "items")}
     return Booked(**known)

@@ -222,6 +222,8 @@ transcripts = sa.Table(
     *_attribution_columns(),
     # Set while a deletion that was ordered with its team's is still to be done at AssemblyAI.
     sa.Column("deleting_since", UtcDateTime),
+    # When it was handed to a team that did not make it through the gateway: it is never charged.
+    sa.Column("adopted_at", UtcDateTime),
     sa.UniqueConstraint("region", "id"),
     # One index for each way to list: an owner's or a key's, each of one status too, everybody's.
     sa.Index(None, "region", "owner", "created_at", "seq"),
@@ -238,15 +240,16 @@ sa.Index(
     sqlite_where=_unsettled,
     postgresql_where=_unsettled,
 )
-_throttled = transcripts.c.throttled.is_(True)
+# As SQL has it: SQLite takes a partial index only for the expression that made it.
+IS_THROTTLED = transcripts.c.throttled.is_(sa.literal_column("TRUE"))
 sa.Index(
     "ix_transcripts_throttled",
     transcripts.c.region,
     transcripts.c.owner,
     transcripts.c.created_at,
     transcripts.c.seq,
-    sqlite_where=_throttled,
-    postgresql_where=_throttled,
+    sqlite_where=IS_THROTTLED,
+    postgresql_where=IS_THROTTLED,
 )
 sa.Index(
     "ix_transcripts_throttled_of_key",
@@ -254,16 +257,27 @@ sa.Index(
     transcripts.c.key_hash,
     transcripts.c.created_at,
     transcripts.c.seq,
-    sqlite_where=_throttled,
-    postgresql_where=_throttled,
+    sqlite_where=IS_THROTTLED,
+    postgresql_where=IS_THROTTLED,
 )
 _deleting = transcripts.c.deleting_since.is_not(None)
 sa.Index(
     "ix_transcripts_deleting",
     transcripts.c.region,
-    transcripts.c.deleting_since,
+    transcripts.c.next_check_at,
     sqlite_where=_deleting,
     postgresql_where=_deleting,
+)
+
+# Teams and keys that are gone, and whose their transcripts are now. Those are handed over little by little:
+# a million at once would hold up every other writer.
+former_owners = sa.Table(
+    "former_owners",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    # `team:<id>`, `master`, or `deleted`.
+    sa.Column("heir", sa.Text, nullable=False),
+    sa.Column("ended_at", UtcDateTime, nullable=False),
 )
 
 usage = sa.Table(

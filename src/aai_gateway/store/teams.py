@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.audit_details import changes as changes_of
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.limits import Limits
+from aai_gateway.core.owners import MASTER, team_owner
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.errors import StoreError
-from aai_gateway.store import audit_log
+from aai_gateway.store import audit_log, ownership
 from aai_gateway.store._budgets import budget_of, changed_values, locked, new_values
 from aai_gateway.store._limits import limits_of
 from aai_gateway.store.schema import holds, teams, virtual_keys
@@ -39,8 +40,12 @@ class TeamChanges(TypedDict, total=False):
 
 
 async def create(connection: AsyncConnection, team: Team) -> Team:
-    """Add a team and return it as stored. Raises StoreError when its id or alias is taken."""
+    """Add a team and return it as stored.
+
+    Raises StoreError when its id or alias is taken, or still has transcripts of a deleted team's.
+    """
     created_at = team.created_at or utc_now()
+    await ownership.begin(connection, team_owner(team.id))
     values = {
         "id": team.id,
         "alias": team.alias,
@@ -106,17 +111,23 @@ async def update(connection: AsyncConnection, team_id: str, **changes: Unpack[Te
     return after
 
 
-async def delete(connection: AsyncConnection, team_id: str) -> bool:
-    """Remove a team and its keys; transcripts and usage stay. Whether there was one."""
+async def delete(connection: AsyncConnection, team_id: str, heir: str = MASTER) -> bool:
+    """Remove a team and its keys; usage stays. Whether there was one.
+
+    Its transcripts become its heir's (`ownership.leave`): kept for the master key unless told otherwise.
+    """
+    owners = await ownership.owners_of_team(connection, team_id)
     # Keys first, as jobs lock them: a job that waits for its team would hold up the team's deletion for ever.
     its_keys = sa.delete(virtual_keys).where(virtual_keys.c.team_id == team_id)
     named = its_keys.returning(virtual_keys.c.hash, virtual_keys.c.alias)
     keys = [dict(row) for row in (await connection.execute(named)).mappings()]
     gone = sa.delete(teams).where(teams.c.id == team_id).returning(teams)
     row = (await connection.execute(gone)).mappings().first()
-    if row is not None:
-        _audit(connection, "delete", team_of(row), None, keys=keys)
-    return row is not None
+    if row is None:
+        return False
+    _audit(connection, "delete", team_of(row), None, keys=keys, heir=heir)
+    await ownership.leave(connection, owners, heir, utc_now())
+    return True
 
 
 def _audit(

@@ -16,13 +16,18 @@ from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound
 from aai_gateway.store import audit_log
 from aai_gateway.store.dialect import insert_new
-from aai_gateway.store.schema import intents, transcripts
+from aai_gateway.store.schema import IS_THROTTLED, intents, transcripts
 
 _c = transcripts.c
 # Built once: every poll asks this, and building a statement costs more than running it.
-_OWNER = sa.select(_c.owner).where(_c.region == sa.bindparam("region"), _c.id == sa.bindparam("id"))
 _CHANGE = sa.update(transcripts).where(_c.region == sa.bindparam("of_region"), _c.id == sa.bindparam("of_id"))
+# A job whose deletion is ordered is due for it once it is settled. One that a client deleted while it ran
+# stays due until it is settled.
+_due_at = sa.bindparam("due_at", type_=_c.next_check_at.type)
+_SETTLED = _CHANGE.values(next_check_at=sa.case((_c.deleting_since.is_not(None), _due_at)))
+_DELETED = _CHANGE.values(next_check_at=sa.case((_c.settled_at.is_(None), _c.next_check_at)))
 _place = sa.tuple_(_c.created_at, _c.seq)
+_Place = tuple[datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class Transcript:
 
     `settled_at` is when its usage was booked; until then it is looked at again at `next_check_at`.
     `deleting_since` is when its deletion was ordered, while that is still to be done at AssemblyAI.
-    `seq` is given by the store.
+    `adopted_at` is when it was handed to a team that did not make it here: then it is never booked. `seq` is
+    given by the store.
     """
 
     id: str
@@ -54,6 +60,7 @@ class Transcript:
     tags: tuple[str, ...] = ()
     end_user: str | None = None
     deleting_since: datetime | None = None
+    adopted_at: datetime | None = None
     seq: int | None = None
 
 
@@ -88,21 +95,16 @@ async def record(connection: AsyncConnection, transcript: Transcript) -> bool:
         "attempts": transcript.attempts,
         "tags": list(transcript.tags),
         "end_user": transcript.end_user,
+        "adopted_at": transcript.adopted_at,
     }
     return await insert_new(connection, transcripts, values)
-
-
-async def owner_of(connection: AsyncConnection, region: Region, transcript_id: str) -> str | None:
-    """The owner of a transcript, or None when the store does not know it in this region."""
-    owner: str | None = await connection.scalar(_OWNER, {"region": region.value, "id": transcript_id})
-    return owner
 
 
 async def get(connection: AsyncConnection, region: Region, transcript_id: str) -> Transcript | None:
     """A transcript, whoever owns it."""
     query = sa.select(transcripts).where(_is(region, transcript_id))
     row = (await connection.execute(query)).mappings().first()
-    return None if row is None else _transcript_of(row)
+    return None if row is None else transcript_of(row)
 
 
 async def page(
@@ -122,27 +124,33 @@ async def page(
 
     With `key_hash`, only those that this key of the owner's made.
     `before_id` gives those next older than that transcript, `after_id` those next newer, both those between,
-    from the newer end. `created_on` is a UTC day. Costs the same anywhere in the list.
+    from the newer end. `created_on` is a UTC day. `throttled_only` overrides `status`, as at AssemblyAI.
+    Costs the same anywhere in the list.
     Raises NotFound when before_id or after_id names no transcript that this list may show.
     """
-    among = [*_whose(owner, key_hash, region), *_filters(status, created_on, throttled_only)]
-    within = list(among)
-    if before_id is not None:
-        within.append(_place < await _position(connection, owner, key_hash, region, before_id))
-    if after_id is not None:
-        within.append(_place > await _position(connection, owner, key_hash, region, after_id))
-    from_older_end = after_id is not None and before_id is None
+    among = [*_whose(owner, key_hash, region), *_filters(status, throttled_only)]
+    whose, day = (connection, owner, key_hash, region), _day(created_on)
+    after = None if after_id is None else await _position(*whose, after_id)
+    before = None if before_id is None else await _position(*whose, before_id)
+    from_older_end = after is not None and before is None
     order = (_c.created_at, _c.seq) if from_older_end else (_c.created_at.desc(), _c.seq.desc())
-    rows = await connection.execute(sa.select(transcripts).where(*within).order_by(*order).limit(limit))
-    found = [_transcript_of(row) for row in rows.mappings()]
+    index = _index(owner, key_hash, status, created_on, throttled_only)
+    # One bound at each end: of two, SQLite may begin at the wrong one and read all between.
+    bounds = _between(
+        max(filter(None, (day[0], after)), default=None), min(filter(None, (day[1], before)), default=None)
+    )
+    query = _through(index, sa.select(transcripts)).where(*among, *bounds)
+    rows = await connection.execute(query.order_by(*order).limit(limit))
+    found = [transcript_of(row) for row in rows.mappings()]
     if from_older_end:
         found.reverse()
     if not found:
         return Page((), older=False, newer=False)
+    beyond = _through(index, sa.select(_c.seq)).where(*among)
     ends = await connection.execute(
         sa.select(
-            sa.exists().where(*among, _place < _place_of(found[-1])),
-            sa.exists().where(*among, _place > _place_of(found[0])),
+            beyond.where(*_between(day[0], _place_of(found[-1]))).exists(),
+            beyond.where(*_between(_place_of(found[0]), day[1])).exists(),
         )
     )
     older, newer = ends.one()
@@ -157,23 +165,46 @@ def _whose(owner: str | None, key_hash: str | None, region: Region) -> list[sa.C
     return whose if owner is None else [*whose, _c.owner == owner]
 
 
-def _filters(
-    status: str | None, created_on: date | None, throttled_only: bool
-) -> list[sa.ColumnElement[bool]]:
+def _filters(status: str | None, throttled_only: bool) -> list[sa.ColumnElement[bool]]:
     filters: list[sa.ColumnElement[bool]] = []
-    if status is not None:
+    if status is not None and not throttled_only:
         filters.append(_c.status == status)
-    if created_on is not None:
-        midnight = datetime.combine(created_on, time(), timezone.utc)
-        filters += [_c.created_at >= midnight, _c.created_at < midnight + timedelta(days=1)]
     if throttled_only:
-        filters.append(_c.throttled.is_(True))
+        filters.append(IS_THROTTLED)
     return filters
+
+
+def _day(created_on: date | None) -> tuple[_Place | None, _Place | None]:
+    """The places that all transcripts of a UTC day lie between; `seq` begins with 1."""
+    if created_on is None:
+        return None, None
+    midnight = datetime.combine(created_on, time(), timezone.utc)
+    return (midnight, 0), (midnight + timedelta(days=1), 0)
+
+
+def _between(low: _Place | None, high: _Place | None) -> list[sa.ColumnElement[bool]]:
+    """Newer than `low` and older than `high`, where they are given."""
+    bounds: list[sa.ColumnElement[bool]] = [] if low is None else [_place > _literal(low)]
+    return bounds if high is None else [*bounds, _place < _literal(high)]
+
+
+def _index(
+    owner: str | None, key_hash: str | None, status: str | None, created_on: date | None, throttled_only: bool
+) -> str | None:
+    """The index to read an owner's day from: SQLite would read everybody's day. Otherwise it chooses well."""
+    if owner is None or created_on is None or throttled_only:
+        return None
+    whose = "owner" if key_hash is None else "key_hash"
+    return f"ix_transcripts_region_{whose}_{'status_' if status is not None else ''}created_at_seq"
+
+
+def _through(index: str | None, query: sa.Select[Any]) -> sa.Select[Any]:
+    return query if index is None else query.with_hint(transcripts, f"INDEXED BY {index}", "sqlite")
 
 
 async def _position(
     connection: AsyncConnection, owner: str | None, key_hash: str | None, region: Region, transcript_id: str
-) -> sa.Tuple:
+) -> _Place:
     transcript = await get(connection, region, transcript_id)
     if transcript is None or owner not in (None, transcript.owner):
         raise NotFound
@@ -182,10 +213,13 @@ async def _position(
     return _place_of(transcript)
 
 
-def _place_of(transcript: Transcript) -> sa.Tuple:
-    return sa.tuple_(
-        sa.literal(transcript.created_at, _c.created_at.type), sa.literal(transcript.seq, _c.seq.type)
-    )
+def _place_of(transcript: Transcript) -> _Place:
+    assert transcript.seq is not None
+    return transcript.created_at, transcript.seq
+
+
+def _literal(place: _Place) -> sa.Tuple:
+    return sa.tuple_(sa.literal(place[0], _c.created_at.type), sa.literal(place[1], _c.seq.type))
 
 
 async def mark_status(
@@ -213,10 +247,12 @@ async def mark_settled(
     status: str,
     error: str | None = None,
 ) -> bool:
-    """Note how a job has ended and that it is booked: it is never due again. Whether it is there."""
-    ended = {"status": status, "error": error, "completed_at": settled_at}
-    booked = {"settled_at": settled_at, "next_check_at": None}
-    return await _change(connection, region, transcript_id, {**ended, **booked})
+    """Note how a job has ended and that it is booked: it is due again for an ordered deletion alone.
+
+    Whether it is there.
+    """
+    ended = {"status": status, "error": error, "completed_at": settled_at, "settled_at": settled_at}
+    return await _change(connection, region, transcript_id, {**ended, "due_at": settled_at}, _SETTLED)
 
 
 async def mark_deleted(
@@ -238,8 +274,8 @@ async def mark_deleted(
         )
     mine = sa.select(_c.intent_id).where(_is(region, transcript_id)).scalar_subquery()
     await connection.execute(sa.update(intents).where(intents.c.id == mine).values(audio_url=DELETED_URL))
-    gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at}
-    return await _change(connection, region, transcript_id, gone)
+    gone = {"audio_url": DELETED_URL, "error": None, "deleted_at": deleted_at, "deleting_since": None}
+    return await _change(connection, region, transcript_id, gone, _DELETED)
 
 
 async def claim_due(
@@ -249,8 +285,30 @@ async def claim_due(
 
     They come as they were. Needs `Store.write`.
     """
-    query = _due(region, now, limit).with_for_update(skip_locked=True)
-    claimed = [_transcript_of(row) for row in (await connection.execute(query)).mappings()]
+    waiting = (_c.settled_at.is_(None), _c.region == region.value, _c.next_check_at <= now)
+    return await _claim(connection, waiting, lease_until, limit)
+
+
+async def claim_deletions(
+    connection: AsyncConnection, region: Region, now: datetime, lease_until: datetime, limit: int
+) -> list[Transcript]:
+    """Take transcripts whose deletion is ordered, in the same way. One that is not settled is not due yet.
+
+    Needs `Store.write`.
+    """
+    ordered = (_c.deleting_since.is_not(None), _c.region == region.value, _c.next_check_at <= now)
+    return await _claim(connection, (*ordered, _c.settled_at.is_not(None)), lease_until, limit)
+
+
+async def _claim(
+    connection: AsyncConnection,
+    waiting: tuple[sa.ColumnElement[bool], ...],
+    lease_until: datetime,
+    limit: int,
+) -> list[Transcript]:
+    query = sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
+    query = query.with_for_update(skip_locked=True)
+    claimed = [transcript_of(row) for row in (await connection.execute(query)).mappings()]
     if claimed:
         numbers = [transcript.seq for transcript in claimed]
         await connection.execute(
@@ -268,16 +326,14 @@ async def give_back(
     await connection.execute(sa.update(transcripts).where(*still_leased).values(next_check_at=now))
 
 
-def _due(region: Region, now: datetime, limit: int) -> sa.Select[Any]:
-    waiting = (_c.settled_at.is_(None), _c.region == region.value, _c.next_check_at <= now)
-    return sa.select(transcripts).where(*waiting).order_by(_c.next_check_at).limit(limit)
-
-
 async def submitted_after(
-    connection: AsyncConnection, region: Region, moment: datetime, limit: int
+    connection: AsyncConnection, region: Region, moment: datetime, limit: int, *, adopted: bool = True
 ) -> list[str]:
-    """The ids of the first transcripts of a region after a moment, oldest first."""
-    later = (_c.region == region.value, _c.created_at > moment)
+    """The ids of a region's first transcripts after a moment, oldest first; without `adopted` ones if so
+    told."""
+    later = [_c.region == region.value, _c.created_at > moment]
+    if not adopted:
+        later.append(_c.adopted_at.is_(None))
     query = sa.select(_c.id).where(*later).order_by(_c.created_at, _c.seq).limit(limit)
     return list(await connection.scalars(query))
 
@@ -302,11 +358,16 @@ def _is(region: Region, transcript_id: str) -> sa.ColumnElement[bool]:
 
 
 async def _change(
-    connection: AsyncConnection, region: Region, transcript_id: str, values: Mapping[str, Any]
+    connection: AsyncConnection,
+    region: Region,
+    transcript_id: str,
+    values: Mapping[str, Any],
+    change: sa.Update = _CHANGE,
 ) -> bool:
     which = {"of_region": region.value, "of_id": transcript_id}
-    return (await connection.execute(_CHANGE, {**values, **which})).rowcount == 1
+    return (await connection.execute(change, {**values, **which})).rowcount == 1
 
 
-def _transcript_of(row: sa.RowMapping) -> Transcript:
+def transcript_of(row: sa.RowMapping | Mapping[str, Any]) -> Transcript:
+    """A transcript from a row of its table's columns."""
     return Transcript(**{**row, "region": Region(row["region"]), "tags": tuple(row["tags"])})
