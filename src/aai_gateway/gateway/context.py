@@ -11,6 +11,7 @@ from aai_gateway import litellm_models
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.budget_notices import BudgetNotices
 from aai_gateway.gateway.chat_wire import ChatUpstream
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
@@ -18,7 +19,6 @@ from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
 from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
-from aai_gateway.gateway.webhooks import Webhooks
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, gateway_budget
@@ -95,7 +95,7 @@ class Runtime:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
-            both = (settler.run(), Webhooks(gateway.settings, gateway.store).run())
+            both = (settler.run(), BudgetNotices(gateway.settings, gateway.store).run())
             await asyncio.gather(*both, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
