@@ -16,6 +16,7 @@ from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.data_plane import DataPlane
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
+from aai_gateway.gateway.webhook_callbacks import WebhookRoutes
 from aai_gateway.gateway.wire import ASGIApp
 from aai_gateway.settings import get_settings, require_no_database
 from aai_gateway.store import Store
@@ -43,6 +44,7 @@ def _install() -> ChatHooks:
             inner,
             speech=speech,
             management=management_app(store, _is_master),
+            webhooks=WebhookRoutes(runtime.ready),
             is_management=is_management_path,
             root_paths=litellm_host.root_paths(),
         )

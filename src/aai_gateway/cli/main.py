@@ -28,6 +28,7 @@ COMMANDS = (
     "usage",
     "prices",
     "reconcile",
+    "webhooks",
     "backup",
     "transcribe",
     "quotes",

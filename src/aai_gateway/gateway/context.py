@@ -19,6 +19,8 @@ from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
 from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.gateway.webhook_delivery import WebhookDelivery
+from aai_gateway.gateway.webhook_secrets import webhook_secrets
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, gateway_budget
@@ -28,7 +30,7 @@ log = logging.getLogger("aai_gateway")
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything that a request needs."""
+    """Everything that a request needs. `webhooks` is None where the gateway has no public URL."""
 
     settings: Settings
     store: Store
@@ -38,6 +40,7 @@ class Gateway:
     ledger: Ledger
     submissions: Submissions
     chat: ChatUpstream
+    webhooks: WebhookDelivery | None = None
 
 
 class Runtime:
@@ -68,6 +71,7 @@ class Runtime:
         store = await Store.open(self._settings.resolved_store_url)
         try:
             await self._set_limits(store)
+            webhooks = self._webhooks(store)
         except BaseException:
             await store.close()
             raise
@@ -79,9 +83,17 @@ class Runtime:
             upstream=upstream,
             prices=prices,
             ledger=Ledger(self._settings, store, upstream, prices),
-            submissions=Submissions(self._settings, store, upstream, prices),
+            submissions=Submissions(
+                self._settings, store, upstream, prices, webhooks.secrets if webhooks else None
+            ),
             chat=ChatUpstream(self._settings),
+            webhooks=webhooks,
         )
+
+    def _webhooks(self, store: Store) -> WebhookDelivery | None:
+        if self._settings.public_url is None and self._settings.eu_public_url is None:
+            return None
+        return WebhookDelivery(self._settings, store, webhook_secrets(self._settings))
 
     async def _set_limits(self, store: Store) -> None:
         if self._limits is not None:
@@ -94,9 +106,11 @@ class Runtime:
         try:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
+            beside = [settler.run(), BudgetNotices(gateway.settings, gateway.store).run()]
+            if gateway.webhooks is not None:
+                beside.append(gateway.webhooks.run())
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
-            both = (settler.run(), BudgetNotices(gateway.settings, gateway.store).run())
-            await asyncio.gather(*both, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())

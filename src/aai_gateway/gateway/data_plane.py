@@ -1,4 +1,5 @@
-"""What stands in front of LiteLLM: the speech routes and, without a database, the management of keys.
+"""What stands in front of LiteLLM: the speech routes, the webhooks' and, without a database, the
+management of keys.
 
 Everything else goes on to LiteLLM untouched.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aai_gateway.core.operations import speech_region
+from aai_gateway.gateway.webhook_paths import is_webhook_path
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send
 
 RETRYABLE = (429, 503)
@@ -49,12 +51,14 @@ class DataPlane:
         *,
         speech: ASGIApp,
         management: ASGIApp,
+        webhooks: ASGIApp,
         is_management: Callable[[str, str], bool],
         root_paths: tuple[str, ...] = (),
     ) -> None:
         self._inner = inner
         self._speech = speech
         self._management = management
+        self._webhooks = webhooks
         self._is_management = is_management
         self._root_paths = root_paths
 
@@ -67,6 +71,9 @@ class DataPlane:
             path = scope["path"][len(root) :]
             if speech_region(path) is not None:
                 await self._speech({**scope, "root_path": root}, receive, send)
+                return
+            if scope["type"] == "http" and is_webhook_path(path):
+                await self._webhooks({**scope, "root_path": root}, receive, send)
                 return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)

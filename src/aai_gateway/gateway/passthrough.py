@@ -25,7 +25,8 @@ from aai_gateway.errors import GatewayError, Refused, StoreError, UpstreamFailed
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
-from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.identifiers import NOTHING, IdentifierFilter, Replacements, without_identifiers
+from aai_gateway.gateway.webhook_view import as_own, own_webhook
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -197,7 +198,8 @@ async def _submit(call: Call) -> None:
     )
     told = cost_headers(held_micros=done.held_micros if done.status == 200 else None, room=done.room)
     answer = [*response_headers(done.raw_headers), *told]
-    await respond(call.send, done.status, answer, without_identifiers(done.body))
+    own = NOTHING if done.webhook is None else as_own(done.webhook)
+    await respond(call.send, done.status, answer, without_identifiers(done.body, own))
 
 
 async def _list(call: Call) -> None:
@@ -225,7 +227,7 @@ async def _get(call: Call) -> None:
         return cost_headers(cost_micros=micros)
 
     await read_body(call.receive, SMALL_BODY_LIMIT)
-    await _until_gone(call.receive, _forward(call, "GET", settle))
+    await _until_gone(call.receive, _forward(call, "GET", settle, row))
 
 
 async def _export(call: Call) -> None:
@@ -250,7 +252,7 @@ async def _delete(call: Call) -> None:
         if response.status == 200 and row is not None:
             async with call.gateway.store.write() as connection:
                 await transcripts.mark_deleted(connection, call.region, call.transcript_id, utc_now())
-        await _reply(call, response, body)
+        await _reply(call, response, body, own=await own_webhook(call.gateway.store, row, body, whole=True))
 
 
 _HANDLERS: dict[Operation, Callable[[Call], Coroutine[Any, Any, None]]] = {
@@ -279,11 +281,15 @@ async def _require_transcript(call: Call) -> transcripts.Transcript | None:
 
 
 async def _forward(
-    call: Call, method: str, inspect: Callable[[bytes], Awaitable[Headers]] | None = None
+    call: Call,
+    method: str,
+    inspect: Callable[[bytes], Awaitable[Headers]] | None = None,
+    row: transcripts.Transcript | None = None,
 ) -> None:
     """Send the request on and stream the answer back.
 
-    `inspect` sees a body that is short enough, and gives headers to add.
+    `inspect` sees a body that is short enough, and gives headers to add. `row` is the transcript that the
+    answer shows, with its webhook.
     """
     async with call.gateway.upstream.request(
         call.region, method, call.target.upstream_path, headers=call.headers(), query=call.query
@@ -292,18 +298,24 @@ async def _forward(
             await _stream(call, response)
             return
         head = await _read_up_to(response, INSPECT_LIMIT)
-        if not response.content.at_eof():
-            await _stream(call, response, head, IdentifierFilter())
+        whole = response.content.at_eof()
+        own = await own_webhook(call.gateway.store, row, head, whole=whole)
+        if not whole:
+            await _stream(call, response, head, IdentifierFilter(own))
             return
         told = await inspect(head) if response.status == 200 else []
-        await _reply(call, response, head, told)
+        await _reply(call, response, head, told, own)
 
 
 async def _reply(
-    call: Call, response: aiohttp.ClientResponse, body: bytes, told: Sequence[tuple[bytes, bytes]] = ()
+    call: Call,
+    response: aiohttp.ClientResponse,
+    body: bytes,
+    told: Sequence[tuple[bytes, bytes]] = (),
+    own: Replacements = NOTHING,
 ) -> None:
     headers = [*response_headers(response.raw_headers), *told]
-    await respond(call.send, response.status, headers, without_identifiers(body))
+    await respond(call.send, response.status, headers, without_identifiers(body, own))
 
 
 async def _stream(
