@@ -30,9 +30,9 @@ class Figures:
     oldest_pending_at: datetime | None
     open_intents: int
     undelivered_notices: int
-    webhooks_to_deliver: int
-    webhooks_given_up: int
     teams: tuple[Team, ...]
+    webhooks_to_deliver: int = 0
+    webhooks_given_up: int = 0
 
 
 async def read(connection: AsyncConnection) -> Figures:
