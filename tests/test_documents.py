@@ -85,6 +85,8 @@ def reader(gateway: GatewayProcess, emulator: Emulator) -> dict[str, str]:
         "http://127.0.0.1:4000": gateway.url,
         "sk-your-virtual-key": team.key,
         "your-transcript-id": str(transcript.id),
+        # Nobody: this gateway has no public URL, so the emulator calls there itself.
+        "https://hooks.example.org/transcripts": "http://127.0.0.1:9/transcripts",
         # The one example that goes to AssemblyAI without a gateway.
         "litellm.completion(": f'litellm.completion(api_base="{emulator.urls.llm_us}/v1", '
         f'api_key="{emulator.config.account_key}", ',

@@ -20,6 +20,7 @@ from aai_gateway.gateway.litellm_door import LiteLLMDoor
 from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.management import is_management_path, management_app
 from aai_gateway.gateway.passthrough import SpeechRoutes
+from aai_gateway.gateway.webhook_callbacks import WebhookRoutes
 from aai_gateway.gateway.wire import ASGIApp, Scope, client_host
 from aai_gateway.settings import get_settings, require_no_database
 from aai_gateway.store import Store
@@ -48,6 +49,7 @@ def _install() -> ChatHooks:
             LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
             management=management_app(store, litellm_host.is_master_key, guesses),
+            webhooks=WebhookRoutes(runtime.ready),
             is_management=is_management_path,
             client_timeout=settings.client_timeout,
             root_paths=litellm_host.root_paths(),

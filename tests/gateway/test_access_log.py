@@ -24,9 +24,14 @@ def record(method: str, path: str, status: int) -> logging.LogRecord:
         ("GET", "/assemblyai/v2/transcript/abc/sentences", 200, True),
         ("GET", "/assemblyai/v2/transcript", 200, True),
         ("GET", "/v1/models", 200, True),
+        ("POST", "/webhooks/assemblyai/us/token", 200, False),
+        ("POST", "/root/webhooks/assemblyai/eu/token", 404, False),
+        ("GET", "/webhooks/deliveries", 200, True),
     ],
 )
-def test_only_successful_polls_are_left_out(method: str, path: str, status: int, kept: bool) -> None:
+def test_only_successful_polls_and_callbacks_are_left_out(
+    method: str, path: str, status: int, kept: bool
+) -> None:
     assert kept == WithoutPolls().filter(record(method, path, status))
 
 

@@ -24,7 +24,7 @@ async def receive() -> Message:
     return {"type": "http.disconnect"}
 
 
-def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, *roots: str) -> DataPlane:
+def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, webhooks: ASGIApp, *roots: str) -> DataPlane:
     def is_management(method: str, path: str) -> bool:
         return (method, path) == ("POST", "/key/generate")
 
@@ -32,6 +32,7 @@ def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, *roots: str) -> 
         inner,
         speech=speech,
         management=management,
+        webhooks=webhooks,
         is_management=is_management,
         client_timeout=60,
         root_paths=roots,
@@ -40,7 +41,7 @@ def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, *roots: str) -> 
 
 async def served_by(path: str, *roots: str, kind: str = "http", root_path: str = "") -> tuple[str, Any]:
     """Who serves a path, and the scope that it got."""
-    apps = {"inner": Spy(), "speech": Spy(), "management": Spy()}
+    apps = {"inner": Spy(), "speech": Spy(), "management": Spy(), "webhooks": Spy()}
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -67,6 +68,9 @@ async def served_by(path: str, *roots: str, kind: str = "http", root_path: str =
         ("/root//AssemblyAI", ("/other", "/root"), "speech"),
         ("/root/assemblyai/v2/upload", (), "inner"),
         ("/key/generate", (), "management"),
+        ("/webhooks/assemblyai/us/x", (), "webhooks"),
+        ("/root/webhooks/deliveries", ("/root",), "webhooks"),
+        ("/webhooks/deliveries/x", (), "inner"),
         ("/root/key/generate", ("/root",), "management"),
         ("/key/generate", ("/root",), "management"),
         ("/v1/chat/completions", ("/root",), "inner"),
@@ -119,7 +123,7 @@ async def test_a_lifespan_is_litellms():
     async def send(message: Message) -> None:
         pass
 
-    await plane(inner, Spy(), Spy())({"type": "lifespan"}, receive, send)
+    await plane(inner, Spy(), Spy(), Spy())({"type": "lifespan"}, receive, send)
     assert ["lifespan"] == [scope["type"] for scope in inner.scopes]
 
 
@@ -148,5 +152,5 @@ async def test_assemblyais_retry_after_reaches_the_client(
         started.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
-    await plane(refused, Spy(), Spy())(scope, receive, send)
+    await plane(refused, Spy(), Spy(), Spy())(scope, receive, send)
     assert expected == dict(started[0]["headers"]).get(b"retry-after")

@@ -57,6 +57,8 @@ def test_figures_become_samples():
         oldest_pending_at=NOW - timedelta(minutes=2),
         open_intents=2,
         undelivered_notices=1,
+        webhooks_to_deliver=4,
+        webhooks_given_up=5,
         teams=(team, free),
     )
 
@@ -82,6 +84,8 @@ def test_figures_become_samples():
         ("oldest_pending_seconds",): 120,
         ("open_intents",): 2,
         ("notices_undelivered",): 1,
+        ("webhooks_undelivered",): 4,
+        ("webhooks_given_up_total",): 5,
     } == samples(render(found, NOW))
 
 

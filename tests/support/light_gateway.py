@@ -1,8 +1,8 @@
 """Gateways as processes that start in a moment and can be killed: a nursery imports everything, and forks.
 
-A light gateway has the real speech routes, settler and store, and nothing of LiteLLM's proxy: it starts in a
-tenth of a second, and its settler's patience is shorter than the minutes that it has for a real account. The
-whole proxy takes about two seconds. Either can be told to kill itself around a write to the store.
+A light gateway has the real speech routes, webhooks, settler and store, and nothing of LiteLLM's proxy: it
+starts in a tenth of a second, and its patience is shorter than the minutes that it has for a real account.
+The whole proxy takes about two seconds. Either can be told to kill itself around a write to the store.
 """
 
 from __future__ import annotations
@@ -176,6 +176,7 @@ def _import_everything() -> None:
         "uvicorn.protocols.http.httptools_impl",
         "aai_gateway.gateway.context",
         "aai_gateway.gateway.passthrough",
+        "aai_gateway.gateway.webhook_callbacks",
         *(["litellm.proxy.proxy_server", "litellm.proxy.proxy_cli"] if "--proxy" in sys.argv else []),
     ):
         import_module(name)
@@ -192,9 +193,12 @@ def _serve(port: int) -> None:
 
     import uvicorn
 
-    from aai_gateway.gateway import litellm_host, recovery, rounds
+    from aai_gateway.core import webhooks
+    from aai_gateway.gateway import litellm_host, recovery, rounds, webhook_delivery
     from aai_gateway.gateway.context import Runtime
     from aai_gateway.gateway.passthrough import SpeechRoutes
+    from aai_gateway.gateway.webhook_callbacks import WebhookRoutes
+    from aai_gateway.gateway.webhook_paths import is_webhook_path
     from aai_gateway.settings import load_settings
 
     logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
@@ -202,13 +206,16 @@ def _serve(port: int) -> None:
     # Minutes for a real account; the emulator's jobs take less than a second.
     rounds.LEASE = timedelta(seconds=3)
     recovery.INTENT_GIVE_UP = timedelta(seconds=4)
+    webhook_delivery.LEASE = timedelta(seconds=1)
+    webhook_delivery.OVERLOOKED_AFTER = timedelta(seconds=2)
+    webhooks.FIRST_WAIT = timedelta(seconds=0.1)
     litellm_host.is_master_key = lambda key: False
     runtime = Runtime(load_settings())
-    speech = SpeechRoutes(runtime.ready)
+    speech, callbacks = SpeechRoutes(runtime.ready), WebhookRoutes(runtime.ready)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
-            await speech(scope, receive, send)
+            await (callbacks if is_webhook_path(scope["path"]) else speech)(scope, receive, send)
             return
         await receive()
         runtime.start()

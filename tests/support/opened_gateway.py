@@ -21,6 +21,8 @@ from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.gateway.webhook_delivery import WebhookDelivery
+from aai_gateway.gateway.webhook_secrets import webhook_secrets
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, keys, teams
@@ -48,6 +50,10 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
     upstream = Upstream(configured)
     prices = Prices(load_price_book())
     chat = ChatUpstream(configured)
+    webhooks = None
+    if configured.public_url or configured.eu_public_url:
+        webhooks = WebhookDelivery(configured, store, webhook_secrets(configured))
+    secrets = webhooks.secrets if webhooks else None
     try:
         async with store.write() as connection:
             if await teams.by_id(connection, TEAM) is None:
@@ -61,9 +67,10 @@ async def opened_gateway(emulator: Emulator, directory: Path, **settings: Any) -
             upstream=upstream,
             prices=prices,
             ledger=Ledger(configured, store, upstream, prices),
-            submissions=Submissions(configured, store, upstream, prices),
+            submissions=Submissions(configured, store, upstream, prices, secrets),
             chat=chat,
             rates=Rates(),
+            webhooks=webhooks,
         )
     finally:
         await chat.close()

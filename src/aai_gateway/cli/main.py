@@ -30,6 +30,7 @@ COMMANDS = (
     "prices",
     "reconcile",
     "audit",
+    "webhooks",
     "backup",
     "transcribe",
     "quotes",

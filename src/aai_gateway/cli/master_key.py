@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aai_gateway.errors import ConfigurationError
+from aai_gateway.secret_file import stored_secret
 
 FILE_NAME = "master.key"
 _VARIABLE = "LITELLM_MASTER_KEY"
@@ -30,33 +28,4 @@ def stored_master_key(folder: Path) -> tuple[str, bool]:
 
     Raises ConfigurationError when the file is empty, others may read it, or it cannot be read or made.
     """
-    path = folder / FILE_NAME
-    try:
-        made = not path.exists() and _make(path)
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigurationError(f"{path} can be read by others: chmod 600 {path}")
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The master key {path} cannot be used: {error}") from None
-    if not key:
-        raise ConfigurationError(f"{path} is empty: delete it, and the next start makes a new key.")
-    return key, made
-
-
-def _make(path: Path) -> bool:
-    """Write a new key whole, unless another process was faster; whether this one wrote it."""
-    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"sk-{secrets.token_urlsafe(32)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # A link fails where a rename would replace the key of a process that started beside this one.
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
+    return stored_secret(folder / FILE_NAME, "master key", lambda: f"sk-{secrets.token_urlsafe(32)}")

@@ -13,6 +13,7 @@ from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.rates import Rates
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
+from aai_gateway.gateway.budget_notices import BudgetNotices
 from aai_gateway.gateway.chat_wire import ChatUpstream
 from aai_gateway.gateway.deletions import Deletions
 from aai_gateway.gateway.identity import Identity
@@ -21,7 +22,8 @@ from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
 from aai_gateway.gateway.submission import Submissions
 from aai_gateway.gateway.upstream import Upstream
-from aai_gateway.gateway.webhooks import Webhooks
+from aai_gateway.gateway.webhook_delivery import WebhookDelivery
+from aai_gateway.gateway.webhook_secrets import webhook_secrets
 from aai_gateway.price_book import load_price_book
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, gateway_budget
@@ -31,7 +33,7 @@ log = logging.getLogger("aai_gateway")
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything that a request needs."""
+    """Everything that a request needs. `webhooks` is None where the gateway has no public URL."""
 
     settings: Settings
     store: Store
@@ -42,6 +44,7 @@ class Gateway:
     submissions: Submissions
     chat: ChatUpstream
     rates: Rates
+    webhooks: WebhookDelivery | None = None
 
 
 class Runtime:
@@ -78,6 +81,7 @@ class Runtime:
         store = await Store.open(self._settings.resolved_store_url)
         try:
             await self._set_limits(store)
+            webhooks = self._webhooks(store)
         except BaseException:
             await store.close()
             raise
@@ -89,10 +93,18 @@ class Runtime:
             upstream=upstream,
             prices=prices,
             ledger=Ledger(self._settings, store, upstream, prices),
-            submissions=Submissions(self._settings, store, upstream, prices),
+            submissions=Submissions(
+                self._settings, store, upstream, prices, webhooks.secrets if webhooks else None
+            ),
             chat=ChatUpstream(self._settings),
             rates=Rates(),
+            webhooks=webhooks,
         )
+
+    def _webhooks(self, store: Store) -> WebhookDelivery | None:
+        if self._settings.public_url is None and self._settings.eu_public_url is None:
+            return None
+        return WebhookDelivery(self._settings, store, webhook_secrets(self._settings))
 
     async def _set_limits(self, store: Store) -> None:
         if self._limits is not None:
@@ -106,11 +118,12 @@ class Runtime:
             gateway = await self._opened()
             settler = Settler(gateway.settings, gateway.store, gateway.upstream, gateway.ledger)
             deletions = Deletions(gateway.settings, gateway.store, gateway.upstream, settler.pace)
-            webhooks = Webhooks(gateway.settings, gateway.store)
-            last_used = gateway.identity.last_used
+            notices = BudgetNotices(gateway.settings, gateway.store)
+            beside = [settler.run(), deletions.run(), notices.run(), gateway.identity.last_used.run()]
+            if gateway.webhooks is not None:
+                beside.append(gateway.webhooks.run())
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
-            all_of_it = (settler.run(), deletions.run(), webhooks.run(), last_used.run())
-            await asyncio.gather(*all_of_it, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self.close())

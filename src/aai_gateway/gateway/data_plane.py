@@ -1,4 +1,4 @@
-"""What stands in front of LiteLLM: AssemblyAI's routes and, without a database, the management of keys.
+"""What stands in front of LiteLLM: AssemblyAI's routes, the webhooks' and, without a database, management.
 
 Everything else goes on to LiteLLM untouched.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
+from aai_gateway.gateway.webhook_paths import is_webhook_path
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send, patient
 
 RETRYABLE = (429, 503)
@@ -63,6 +64,7 @@ class DataPlane:
         *,
         speech: ASGIApp,
         management: ASGIApp,
+        webhooks: ASGIApp,
         is_management: Callable[[str, str], bool],
         client_timeout: float,
         root_paths: tuple[str, ...] = (),
@@ -70,6 +72,7 @@ class DataPlane:
         self._inner = inner
         self._speech = speech
         self._management = management
+        self._webhooks = webhooks
         self._is_management = is_management
         self._root_paths = root_paths
         self._client_timeout = client_timeout
@@ -86,6 +89,9 @@ class DataPlane:
             if route_of(path) is not None:
                 own = {**scope, "root_path": root, LITELLM: self._litellm}
                 await self._speech(own, receive, send)
+                return
+            if scope["type"] == "http" and is_webhook_path(path):
+                await self._webhooks({**scope, "root_path": root}, receive, send)
                 return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)

@@ -1,4 +1,4 @@
-"""Takes `token_id` and `project_id` out of AssemblyAI's answers.
+"""Takes `token_id` and `project_id` out of AssemblyAI's answers, and puts other values in place of some.
 
 They are undocumented, identify the account's key and project, and are the same for every team.
 """
@@ -6,17 +6,27 @@ They are undocumented, identify the account's key and project, and are the same 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 _IDENTIFIERS = (b'"token_id"', b'"project_id"')
 _SPACE = b" \t\n\r"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|,|[^\s",\[\]{}]+|"', re.DOTALL)
 
 
-def without_identifiers(body: bytes) -> bytes:
-    """A JSON body without `token_id` and `project_id`, which identify the account's key; else unchanged."""
-    if not any(name in body for name in _IDENTIFIERS):
+Change = Callable[[bytes], bytes]
+Replacements = Mapping[bytes, Change]
+"""By a member's name in its quotes, what becomes of its value; both are JSON."""
+NOTHING: Replacements = {}
+
+
+def without_identifiers(body: bytes, replaced: Replacements = NOTHING) -> bytes:
+    """A JSON body without `token_id` and `project_id`, which identify the account's key; else unchanged.
+
+    The values of `replaced` members are changed.
+    """
+    if not any(name in body for name in (*_IDENTIFIERS, *replaced)):
         return body
-    identifiers = IdentifierFilter()
+    identifiers = IdentifierFilter(replaced)
     return identifiers.feed(body) + identifiers.finish()
 
 
@@ -27,7 +37,9 @@ class IdentifierFilter:
     text right after a closing quote; and a string that a colon follows is a member's name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, replaced: Replacements = NOTHING) -> None:
+        self._replaced = replaced
+        self._names = (*_IDENTIFIERS, *replaced)
         self._held = b""
         self._last = b""
 
@@ -51,18 +63,23 @@ class IdentifierFilter:
                 continue
             value_end = _value_end(self._held, colon + 1, final) if colon < len(self._held) else None
             member = self._whole_member(start, value_end, final) if value_end is not None else None
-            if member is None:
+            if value_end is None or member is None:
                 # The rest of this member has yet to arrive.
                 return b"".join([*ready, self._take(_before_comma(self._held, start))])
+            searched = 0
+            if (change := self._replaced.get(self._held[start:end])) is not None:
+                ready.append(self._take(_skip_space(self._held, colon + 1)))
+                value = self._take(value_end - len(ready[-1]))
+                ready.append(change(value))
+                continue
             ready.append(self._take(member[0]))
             self._held = self._held[member[1] - member[0] :]
-            searched = 0
         return b"".join([*ready, self._take(self._safe_end())])
 
     def _next_name(self, start: int) -> tuple[int, int] | None:
-        """Where the next string begins and ends that spells an identifier's name."""
+        """Where the next string begins and ends that spells one of the names."""
         found: tuple[int, int] | None = None
-        for name in _IDENTIFIERS:
+        for name in self._names:
             at = self._held.find(name, start, found[0] if found else len(self._held))
             while at >= 0 and (self._held[at - 1 : at] if at else self._last) == b"\\":
                 at = self._held.find(name, at + 1, found[0] if found else len(self._held))
@@ -82,9 +99,9 @@ class IdentifierFilter:
 
     def _safe_end(self) -> int:
         """How much of what is held cannot be part of a member that is still arriving."""
-        for size in range(max(map(len, _IDENTIFIERS)) - 1, 0, -1):
+        for size in range(max(map(len, self._names)) - 1, 0, -1):
             tail = self._held[-size:]
-            if len(tail) == size and any(name.startswith(tail) for name in _IDENTIFIERS):
+            if len(tail) == size and any(name.startswith(tail) for name in self._names):
                 return _before_comma(self._held, len(self._held) - size)
         return _before_comma(self._held, len(self._held))
 

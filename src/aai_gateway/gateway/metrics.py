@@ -131,6 +131,18 @@ def _work(found: Figures, now: datetime) -> Iterable[Metric]:
     yield _gauge(
         "notices_undelivered", "Notices that the webhook has not taken.", (), {(): found.undelivered_notices}
     )
+    yield _gauge(
+        "webhooks_undelivered",
+        "Events that teams' webhooks have not taken yet.",
+        (),
+        {(): found.webhooks_to_deliver},
+    )
+    yield _counter(
+        "webhooks_given_up",
+        "Events that teams' webhooks never took.",
+        (),
+        {(): found.webhooks_given_up},
+    )
 
 
 _Values = Mapping[tuple[str, ...], float | int | None]

@@ -38,9 +38,10 @@ from aai_gateway.errors import (
 from aai_gateway.gateway import listing, submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
-from aai_gateway.gateway.identifiers import IdentifierFilter, without_identifiers
+from aai_gateway.gateway.identifiers import NOTHING, IdentifierFilter, Replacements, without_identifiers
 from aai_gateway.gateway.llm_refusals import respond_llm_refusal
 from aai_gateway.gateway.upload_limits import Allowance, allowance
+from aai_gateway.gateway.webhook_view import as_own, own_webhook
 from aai_gateway.gateway.wire import (
     ClientGone,
     Headers,
@@ -244,7 +245,8 @@ async def _submit(call: Call) -> None:
     done = await _submitted(call, headers, body)
     told = cost_headers(held_micros=done.held_micros if done.status == 200 else None, room=done.room)
     answer = [*response_headers(done.raw_headers), *told]
-    await respond(call.send, done.status, answer, without_identifiers(done.body))
+    own = NOTHING if done.webhook is None else as_own(done.webhook)
+    await respond(call.send, done.status, answer, without_identifiers(done.body, own))
 
 
 async def _submitted(call: Call, headers: dict[str, str], body: bytes) -> submission.Submitted:
@@ -292,7 +294,7 @@ async def _get(call: Call) -> None:
         return cost_headers(cost_micros=micros)
 
     await read_body(call.receive, SMALL_BODY_LIMIT)
-    await until_gone(call.receive, forward(call, "GET", settle))
+    await until_gone(call.receive, forward(call, "GET", settle, row=row))
 
 
 async def _export(call: Call) -> None:
@@ -386,11 +388,13 @@ async def forward(
     method: str,
     inspect: Callable[[bytes], Awaitable[Headers]] | None = None,
     *,
+    row: transcripts.Transcript | None = None,
     body: bytes | None = None,
 ) -> None:
     """Send the request on and stream the answer back.
 
-    `inspect` sees a body that is short enough, and gives headers to add.
+    `inspect` sees a body that is short enough, and gives headers to add. `row` is the transcript that the
+    answer shows, with its webhook.
     """
     if call.target.host is Host.SPEECH:
         await call.turn()
@@ -407,19 +411,25 @@ async def forward(
             await _stream(call, response)
             return
         head = await _read_up_to(response, INSPECT_LIMIT)
-        if not response.content.at_eof():
-            await _stream(call, response, head, IdentifierFilter())
+        is_whole = response.content.at_eof()
+        own = await own_webhook(call.gateway.store, row, head, whole=is_whole)
+        if not is_whole:
+            await _stream(call, response, head, IdentifierFilter(own))
             return
         told = await inspect(head) if response.status == 200 else []
-        await reply(call, response, head, told)
+        await reply(call, response, head, told, own)
 
 
 async def reply(
-    call: Call, response: aiohttp.ClientResponse, body: bytes, told: Sequence[tuple[bytes, bytes]] = ()
+    call: Call,
+    response: aiohttp.ClientResponse,
+    body: bytes,
+    told: Sequence[tuple[bytes, bytes]] = (),
+    own: Replacements = NOTHING,
 ) -> None:
     """Answer with AssemblyAI's answer, whose whole body is `body`, and headers that are `told`."""
     headers = [*response_headers(response.raw_headers), *told]
-    await respond(call.send, response.status, headers, without_identifiers(body))
+    await respond(call.send, response.status, headers, without_identifiers(body, own))
 
 
 async def _stream(

@@ -25,10 +25,13 @@ from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
 from aai_gateway.gateway.fair_queue import JobTurns
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
+from aai_gateway.gateway.webhook_requests import taken_over
+from aai_gateway.gateway.webhook_secrets import WebhookSecrets
 from aai_gateway.gateway.wire import parse_json_object
 from aai_gateway.settings import Settings
-from aai_gateway.store import Store, holds, intents, transcripts, uploads
+from aai_gateway.store import Store, holds, intents, transcripts, uploads, webhooks
 from aai_gateway.store.holds import Hold, Room
+from aai_gateway.store.webhooks import Webhook
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes that a submission, or AssemblyAI's answer to one, may have."""
@@ -36,25 +39,38 @@ BODY_LIMIT = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """AssemblyAI's answer to a submission, what is held for the job (micro-dollars), and what is left."""
+    """AssemblyAI's answer to a submission, what is held for the job (micro-dollars), and what is left.
+
+    `webhook` is the team's own, where the gateway's callback stands in its place.
+    """
 
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     held_micros: int
     room: Room
+    webhook: Webhook | None = None
 
 
 class Submissions:
     """Submits jobs, each in a task of its own: a client that leaves does not stop the record of its job."""
 
-    def __init__(self, settings: Settings, store: Store, upstream: Upstream, prices: Prices) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        upstream: Upstream,
+        prices: Prices,
+        secrets: WebhookSecrets | None = None,
+    ) -> None:
+        """`secrets` are the webhooks'; without them a webhook goes to AssemblyAI as it came."""
         self._settings = settings
         self._store = store
         self._upstream = upstream
         self._prices = prices
         self.turns = JobTurns(store, settings.account_concurrent_jobs, settings.queue_timeout)
         """Who submits while all of the account's jobs run waits for its turn."""
+        self._secrets = secrets
         self._under_way: set[asyncio.Task[Submitted]] = set()
 
     async def submit(
@@ -67,11 +83,11 @@ class Submissions:
         body: bytes,
         attribution: Attribution,
     ) -> Submitted:
-        """Forward one submission as it was sent.
+        """Forward one submission as it was sent, but for its webhook.
 
-        Raises InvalidRequest for a body that cannot be owned or priced, Refused for another team's upload,
-        BudgetExceeded when its likely cost is not left, TooManyRequests when no further job may run at once
-        (AccountBusy: none of the account's), and UpstreamFailed.
+        Raises InvalidRequest for a body that cannot be owned, priced or told of, Refused for another team's
+        upload, BudgetExceeded when its likely cost is not left, TooManyRequests when no further job may run
+        at once (AccountBusy: none of the account's), and UpstreamFailed.
         """
         request = parse_json_object(body)
         audio_url = request.get("audio_url")
@@ -81,8 +97,9 @@ class Submissions:
             raise InvalidRequest("audio_url may not contain NUL.")
         headers["content-type"] = "application/json"
         intent = _intent(caller, region, audio_url, request, attribution)
+        webhook, body = taken_over(self._settings, self._secrets, intent, request, body)
         # The job costs money from the moment AssemblyAI has it.
-        task = asyncio.ensure_future(self._submit(caller, intent, headers, query, body))
+        task = asyncio.ensure_future(self._submit(caller, intent, webhook, headers, query, body))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
@@ -93,10 +110,16 @@ class Submissions:
             await asyncio.wait(self._under_way)
 
     async def _submit(
-        self, caller: Caller, intent: intents.Intent, headers: dict[str, str], query: str, body: bytes
+        self,
+        caller: Caller,
+        intent: intents.Intent,
+        webhook: Webhook | None,
+        headers: dict[str, str],
+        query: str,
+        body: bytes,
     ) -> Submitted:
         length = await self._length(caller, intent)
-        hold, room = await self._hold(intent, length)
+        hold, room = await self._hold(intent, length, webhook)
         try:
             # Given up before the settler looks for it: what it finds then is not under way any more.
             async with self._upstream.request(
@@ -120,7 +143,7 @@ class Submissions:
                 await record_accepted(connection, intent, accepted, self._settings.settle_after)
         elif response.status < 500:
             await self._refused(intent)
-        return Submitted(response.status, response.raw_headers, answer, hold.micros, room)
+        return Submitted(response.status, response.raw_headers, answer, hold.micros, room, webhook)
 
     async def _length(self, caller: Caller, intent: intents.Intent) -> Length:
         """How long the audio is: known of an upload that went by, assumed of a public URL.
@@ -139,8 +162,10 @@ class Submissions:
             return assumed
         return Length(-(-upload.duration_ms // 1000), upload.channels)
 
-    async def _hold(self, intent: intents.Intent, length: Length) -> tuple[Hold, Room]:
-        """Intent and hold on disk, at once: from now on the job cannot be lost.
+    async def _hold(
+        self, intent: intents.Intent, length: Length, webhook: Webhook | None
+    ) -> tuple[Hold, Room]:
+        """Intent, hold and webhook on disk, at once: from now on the job cannot be lost.
 
         Raises BudgetExceeded, TooManyRequests.
         """
@@ -164,11 +189,14 @@ class Submissions:
             most = self._settings.account_concurrent_jobs
             room = await holds.place(connection, hold, account_jobs=most)
             await intents.open(connection, intent)
+            if webhook is not None:
+                await webhooks.add(connection, webhook)
         return hold, room
 
     async def _refused(self, intent: intents.Intent) -> None:
         async with self._store.write() as connection:
             await intents.close(connection, intent.id, "refused")
+            await webhooks.forget(connection, intent.id)
             await holds.release(connection, intent.id, utc_now())
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.store import teams
-from aai_gateway.store.schema import intents, notices, transcripts, usage
+from aai_gateway.store.schema import intents, notices, transcripts, usage, webhook_deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Figures:
     open_intents: int
     undelivered_notices: int
     teams: tuple[Team, ...]
+    webhooks_to_deliver: int = 0
+    webhooks_given_up: int = 0
 
 
 async def read(connection: AsyncConnection) -> Figures:
@@ -60,6 +62,8 @@ async def read(connection: AsyncConnection) -> Figures:
     ).all()
     is_open = intents.c.outcome == sa.literal_column("'open'")
     waiting = sa.select(sa.func.count()).where(notices.c.next_attempt_at.is_not(None))
+    to_deliver = sa.select(sa.func.count()).where(webhook_deliveries.c.next_attempt_at.is_not(None))
+    given_up = sa.select(sa.func.count()).where(webhook_deliveries.c.gave_up_at.is_not(None))
     return Figures(
         spend={(team, service, Region(region)): int(micros) for team, service, region, micros in spend},
         flagged={(service, model): (count, int(micros)) for service, model, count, micros in flagged},
@@ -69,5 +73,7 @@ async def read(connection: AsyncConnection) -> Figures:
         oldest_pending_at=min((oldest for _, _, oldest in pending), default=None),
         open_intents=await connection.scalar(sa.select(sa.func.count()).where(is_open)) or 0,
         undelivered_notices=await connection.scalar(waiting) or 0,
+        webhooks_to_deliver=await connection.scalar(to_deliver) or 0,
+        webhooks_given_up=await connection.scalar(given_up) or 0,
         teams=tuple(await teams.list_all(connection)),
     )

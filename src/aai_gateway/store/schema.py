@@ -381,40 +381,66 @@ notices = sa.Table(
 )
 
 # Where a team wants to hear of its jobs. The id is in the URL that AssemblyAI calls and cannot be guessed;
-# the header's value is kept encrypted.
+# the header's value is kept encrypted. Its job is the intent's.
 webhooks = sa.Table(
     "webhooks",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("team_id", sa.Text),
     sa.Column("key_hash", sa.Text),
     sa.Column("intent_id", sa.Text, nullable=False),
-    sa.Column("transcript_id", sa.Text),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("header_name", sa.Text),
     sa.Column("header_value", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # When the job's end was first heard of, from AssemblyAI or otherwise.
+    sa.Column("told_at", UtcDateTime),
     sa.UniqueConstraint("intent_id"),
-    sa.Index(None, "region", "transcript_id"),
+)
+_untold = webhooks.c.told_at.is_(None)
+sa.Index(
+    "ix_webhooks_untold",
+    webhooks.c.created_at,
+    sqlite_where=_untold,
+    postgresql_where=_untold,
 )
 
-# What is to be delivered: one row for each event of a webhook, however often AssemblyAI tells of it.
+# What is to be delivered: one row for each event of a webhook, however often AssemblyAI tells of it. One with
+# a `next_attempt_at` is to be tried then; one without any of the three moments waits for the event before it.
 webhook_deliveries = sa.Table(
     "webhook_deliveries",
     metadata,
     sa.Column("id", _SEQUENCE, primary_key=True),
     sa.Column("webhook_id", sa.Text, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("key_hash", sa.Text),
+    sa.Column("transcript_id", sa.Text, nullable=False, index=True),
     # `transcript` or `redacted_audio`.
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("body", _JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("next_attempt_at", UtcDateTime, index=True),
+    sa.Column("next_attempt_at", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("delivered_at", UtcDateTime),
     sa.Column("gave_up_at", UtcDateTime),
     sa.UniqueConstraint("webhook_id", "event"),
+    sa.Index(None, "owner", "id"),
+)
+_to_try = webhook_deliveries.c.next_attempt_at.is_not(None)
+sa.Index(
+    "ix_webhook_deliveries_to_try",
+    webhook_deliveries.c.owner,
+    webhook_deliveries.c.next_attempt_at,
+    sqlite_where=_to_try,
+    postgresql_where=_to_try,
+)
+_given_up = webhook_deliveries.c.gave_up_at.is_not(None)
+sa.Index(
+    "ix_webhook_deliveries_given_up",
+    webhook_deliveries.c.gave_up_at,
+    sqlite_where=_given_up,
+    postgresql_where=_given_up,
 )
 
 # The log that a team can read: each try of each delivery, and how it went.

@@ -111,22 +111,23 @@ def _webhooks() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("team_id", sa.Text()),
         sa.Column("key_hash", sa.Text()),
         sa.Column("intent_id", sa.Text(), nullable=False),
-        sa.Column("transcript_id", sa.Text()),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("header_name", sa.Text()),
         sa.Column("header_value", sa.Text()),
         sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("told_at", _MOMENT),
         sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
         sa.UniqueConstraint("intent_id", name="uq_webhooks_intent_id"),
     )
-    op.create_index("ix_webhooks_region_transcript_id", "webhooks", ["region", "transcript_id"])
     op.create_table(
         "webhook_deliveries",
         sa.Column("id", _SEQUENCE, nullable=False),
         sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text()),
+        sa.Column("transcript_id", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("body", _JSON, nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -143,7 +144,21 @@ def _webhooks() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
         sa.UniqueConstraint("webhook_id", "event", name="uq_webhook_deliveries_webhook_id_event"),
     )
-    op.create_index("ix_webhook_deliveries_next_attempt_at", "webhook_deliveries", ["next_attempt_at"])
+    deliveries = "webhook_deliveries"
+    op.create_index("ix_webhook_deliveries_transcript_id", deliveries, ["transcript_id"])
+    op.create_index("ix_webhook_deliveries_owner_id", deliveries, ["owner", "id"])
+    for name, table, columns, condition in (
+        ("ix_webhooks_untold", "webhooks", ["created_at"], "told_at IS NULL"),
+        (
+            "ix_webhook_deliveries_to_try",
+            deliveries,
+            ["owner", "next_attempt_at"],
+            "next_attempt_at IS NOT NULL",
+        ),
+        ("ix_webhook_deliveries_given_up", deliveries, ["gave_up_at"], "gave_up_at IS NOT NULL"),
+    ):
+        where = sa.text(condition)
+        op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
     op.create_table(
         "webhook_attempts",
         sa.Column("id", _SEQUENCE, nullable=False),

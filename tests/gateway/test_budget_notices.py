@@ -18,8 +18,8 @@ from waiting import until
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey
-from aai_gateway.gateway import webhooks as module
-from aai_gateway.gateway.webhooks import Webhooks
+from aai_gateway.gateway import budget_notices as module
+from aai_gateway.gateway.budget_notices import BudgetNotices
 from aai_gateway.settings import Settings
 from aai_gateway.store import Store, gateway_budget, keys, notices, teams, usage
 from aai_gateway.store.usage import UsageRow
@@ -59,11 +59,11 @@ def receiver() -> Iterator[Receiver]:
         yield Receiver(server)
 
 
-def webhooks(
+def budget_notices(
     store: Store, receiver: Receiver | None, path: str = f"/hooks/{SECRET}", **more: Any
-) -> Webhooks:
+) -> BudgetNotices:
     url = f"{receiver.server.url}{path}" if receiver else None
-    return Webhooks(Settings(budget_webhook=url, settle_interval=0.01, **more), store)
+    return BudgetNotices(Settings(budget_webhook=url, settle_interval=0.01, **more), store)
 
 
 async def cross(store: Store, **soft: int) -> None:
@@ -97,7 +97,7 @@ async def test_each_crossed_budget_is_told_in_litellms_shape(store: Store, recei
 
     await cross(store, key=100_000, team=250_000, gateway=200_000)
 
-    assert 3 == await webhooks(store, receiver).tell_due()
+    assert 3 == await budget_notices(store, receiver).tell_due()
 
     told = {event["event_group"]: event for event in receiver.told}
     assert {"key", "team", "proxy"} == told.keys()
@@ -122,7 +122,7 @@ async def test_each_crossed_budget_is_told_in_litellms_shape(store: Store, recei
 
 async def test_it_is_told_once_with_its_id_and_nothing_of_ours(store: Store, receiver: Receiver) -> None:
     await cross(store, team=100_000)
-    teller = webhooks(store, receiver)
+    teller = budget_notices(store, receiver)
 
     assert [1, 0] == [await teller.tell_due(), await teller.tell_due()]
 
@@ -142,7 +142,7 @@ async def test_what_is_not_taken_is_tried_again_later(
 ) -> None:
     await cross(store, team=100_000)
     receiver.answer_with(status, {"Location": "/elsewhere"} if status == 301 else None)
-    teller = webhooks(store, receiver)
+    teller = budget_notices(store, receiver)
 
     waits = []
     for _ in range(3):
@@ -167,7 +167,7 @@ async def test_a_receiver_that_is_away_or_silent_is_told_later(
 ) -> None:
     await cross(store, team=100_000)
     settings = Settings(budget_webhook=f"http://127.0.0.1:9/{SECRET}")
-    assert 1 == await Webhooks(settings, store).tell_due()
+    assert 1 == await BudgetNotices(settings, store).tell_due()
     await change(store, 1, next_attempt_at=utc_now())
 
     async def silent(request: web.Request) -> web.StreamResponse:
@@ -176,7 +176,7 @@ async def test_a_receiver_that_is_away_or_silent_is_told_later(
 
     receiver.server.answer = silent
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.1)
-    assert 1 == await webhooks(store, receiver).tell_due()
+    assert 1 == await budget_notices(store, receiver).tell_due()
 
     [row] = await rows(store)
     assert (2, None) == (row["attempts"], row["delivered_at"])
@@ -191,7 +191,7 @@ async def test_after_a_day_it_is_given_up_and_said(
     await cross(store, team=100_000)
     receiver.answer_with(500)
     await change(store, 1, created_at=utc_now() - module.GIVE_UP)
-    teller = webhooks(store, receiver)
+    teller = budget_notices(store, receiver)
 
     assert [1, 0] == [await teller.tell_due(), await teller.tell_due()]
 
@@ -204,7 +204,7 @@ async def test_without_a_webhook_it_is_only_logged_and_once(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     await cross(store, team=100_000, gateway=100_000)
-    teller = webhooks(store, None)
+    teller = budget_notices(store, None)
     with caplog.at_level(logging.WARNING, "aai_gateway"):
         assert [2, 0] == [await teller.tell_due(), await teller.tell_due()]
 
@@ -220,7 +220,7 @@ async def test_processes_share_the_work_and_a_dead_ones_notice_is_told_by_anothe
     async with store.write() as connection:
         [claimed] = await notices.claim_due(connection, utc_now(), utc_now() + module.LEASE, 5)
     assert 1 == claimed.attempts
-    tellers = [webhooks(store, receiver) for _ in range(4)]
+    tellers = [budget_notices(store, receiver) for _ in range(4)]
     assert [0] * 4 == [await teller.tell_due() for teller in tellers]
 
     await change(store, 1, next_attempt_at=utc_now() - timedelta(seconds=1))
@@ -232,18 +232,18 @@ async def test_it_goes_on_after_whatever_happened_and_ends_when_cancelled(
     store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = 0
-    tell_due = Webhooks.tell_due
+    tell_due = BudgetNotices.tell_due
 
-    async def odd(self: Webhooks) -> int:
+    async def odd(self: BudgetNotices) -> int:
         nonlocal rounds
         rounds += 1
         if rounds == 1:
             raise KeyError("name")
         return await tell_due(self)
 
-    monkeypatch.setattr(Webhooks, "tell_due", odd)
+    monkeypatch.setattr(BudgetNotices, "tell_due", odd)
     await cross(store, team=100_000)
-    running = asyncio.create_task(webhooks(store, receiver).run())
+    running = asyncio.create_task(budget_notices(store, receiver).run())
     await asyncio.to_thread(until, lambda: receiver.told)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

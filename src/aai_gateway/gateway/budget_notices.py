@@ -38,7 +38,7 @@ GIVE_UP = timedelta(days=1)
 ID_HEADER = "x-aai-gateway-notice-id"
 
 
-class Webhooks:
+class BudgetNotices:
     """Tells what is due in rounds until it is cancelled."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
