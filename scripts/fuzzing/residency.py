@@ -34,6 +34,8 @@ AT_ONCE = 24
 CONTROL_SHARE = 10
 """One request of a key of both regions for so many of the EU-bound ones."""
 OUTSIDE = ("us", "llm-us", "another provider")
+LOOKS = "LiteLLM's own looks there at lists of models"
+"""No client's: `GET /v1/models` without a body, which LiteLLM sends by itself from time to time."""
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 
 
@@ -149,6 +151,7 @@ def _arrived(world: ResidencyWorld) -> Counter[str]:
     arrived = Counter(request.host for request in world.emulator.requests)
     arrived["another provider"] = len(world.outside.requests)
     arrived["a provider in the EU"] = len(world.inside.requests)
+    arrived[LOOKS] = world.outside.looks
     return arrived
 
 
@@ -173,7 +176,7 @@ def _print(verdict: Verdict) -> None:
     arrived = Table(
         "arrived at", "by EU-bound keys", "by keys of both regions", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    for host in ("eu", "llm-eu", "a provider in the EU", *OUTSIDE):
+    for host in ("eu", "llm-eu", "a provider in the EU", *OUTSIDE, LOOKS):
         arrived.add_row(host, f"{verdict.bound.arrived[host]:,}", f"{verdict.control.arrived[host]:,}")
     arrived.add_section()
     arrived.add_row("of", f"{verdict.bound.endings.total:,}", f"{verdict.control.endings.total:,}")

@@ -26,13 +26,24 @@ _CHAT = {
 
 @dataclass
 class OtherProvider:
-    """What has arrived: method and path of each request, a `CONNECT` through it as a proxy included."""
+    """What has arrived: method and path of each request, a `CONNECT` through it as a proxy included.
+
+    But for `looks`: LiteLLM asks for lists of models by itself, every few minutes and for no client.
+    """
 
     url: str
     requests: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    looks: int = 0
     fails_with: int | None = None
     """A status to refuse everything with."""
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 @contextmanager
@@ -44,11 +55,11 @@ def other_provider() -> Iterator[OtherProvider]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            provider.requests.append((self.command, self.path))
-            try:
-                provider.bodies.append(json.loads(body))
-            except ValueError:
-                provider.bodies.append(None)
+            if (self.command, self.path, body) == ("GET", "/v1/models", b""):
+                provider.looks += 1
+            else:
+                provider.requests.append((self.command, self.path))
+                provider.bodies.append(_json(body))
             answer = json.dumps(_CHAT).encode()
             self.send_response(provider.fails_with or (502 if self.command == "CONNECT" else 200))
             self.send_header("content-type", "application/json")
