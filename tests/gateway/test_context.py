@@ -58,7 +58,7 @@ async def test_a_runtime_that_is_stopped_writes_when_keys_were_used(emulator: Em
     gateway = await runtime.ready()
     async with gateway.store.write() as connection:
         await keys.create(connection, VirtualKey(hash_key("sk-a-key"), "sk-...-key"))
-    await gateway.identity.caller_of("sk-a-key")
+    await gateway.identity.caller_of_key("sk-a-key")
     await runtime.stop()
     store = await Store.open(f"sqlite:///{tmp_path / 'gateway.db'}")
     async with store.read() as connection:

@@ -117,13 +117,13 @@ async def test_a_key_that_is_gone_by_then_is_left_out(store: Store):
 
 async def test_only_keys_that_were_accepted_have_been_used(emulator: Emulator, tmp_path: Path):
     async with opened_gateway(emulator, tmp_path) as gateway:
-        await gateway.identity.caller_of(MASTER)
+        await gateway.identity.caller_of_key(MASTER)
         await _refused(gateway, "sk-nobody")
         await gateway.identity.last_used.flush()
         assert None is (await stored(gateway.store, hash_key(KEY))).last_used_at
 
         before = utc_now().replace(second=0, microsecond=0)
-        await gateway.identity.caller_of(KEY)
+        await gateway.identity.caller_of_key(KEY)
         await gateway.identity.last_used.flush()
 
         moment = (await stored(gateway.store, hash_key(KEY))).last_used_at
@@ -132,4 +132,4 @@ async def test_only_keys_that_were_accepted_have_been_used(emulator: Emulator, t
 
 async def _refused(gateway: Gateway, key: str) -> None:
     with pytest.raises(Unauthenticated):
-        await gateway.identity.caller_of(key)
+        await gateway.identity.caller_of_key(key)

@@ -158,7 +158,7 @@ async def test_a_job_that_cannot_be_asked_for_stays_open(emulator: Emulator, tmp
 
 
 async def test_a_completion_is_booked_by_its_call_id(gateway: Gateway):
-    caller = await gateway.identity.caller_of(KEY)
+    caller = await gateway.identity.caller_of_key(KEY)
     for _ in range(2):
         cost = await gateway.ledger.book_chat(
             caller,

@@ -15,7 +15,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.guesses import Guesses, source_of
 from aai_gateway.core.operations import is_transcript_id
 from aai_gateway.core.regions import Region
-from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_usable
+from aai_gateway.core.tenancy import MASTER, Caller, hash_key, require_usable
 from aai_gateway.errors import Unauthenticated
 from aai_gateway.gateway.last_used import LastUsed
 from aai_gateway.settings import get_settings
@@ -66,13 +66,6 @@ class Identity:
         self._cache = CommitCache(store)
         self._guesses = guesses or Guesses(get_settings().unknown_keys_per_minute)
         self.last_used = LastUsed(store)
-
-    async def caller_of(self, authorization: str | None, host: str | None = None) -> Caller:
-        """The caller behind an `Authorization` header that comes from `host`.
-
-        Raises Unauthenticated, Forbidden or TooManyUnknownKeys.
-        """
-        return await self.caller_of_key(presented_key(authorization), host)
 
     async def caller_of_key(self, key: str | None, host: str | None = None) -> Caller:
         """The caller that presents `key` from `host`.

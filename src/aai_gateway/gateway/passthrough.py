@@ -378,7 +378,7 @@ _HANDLERS: Handlers = {
 
 async def require_transcript(call: Call, transcript_id: str) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
-    row = await call.gateway.identity.transcript(call.region, call.transcript_id)
+    row = await call.gateway.identity.transcript(call.region, transcript_id)
     require_owner(call.caller, row.owner if row else None, row.key_hash if row else None)
     return row
 

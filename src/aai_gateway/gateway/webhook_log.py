@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
+from aai_gateway.core.operations import is_transcript_id
+from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.tenancy import Caller
-from aai_gateway.errors import InvalidRequest, MethodNotAllowed
+from aai_gateway.errors import InvalidRequest, MethodNotAllowed, NotFound
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.management_rows import iso
-from aai_gateway.gateway.wire import Scope, header
+from aai_gateway.gateway.wire import Scope, client_host
 from aai_gateway.store import webhook_deliveries
 from aai_gateway.store.webhook_deliveries import Attempt, Delivery
 
@@ -20,15 +23,16 @@ _LARGEST = 2**63 - 1
 async def show_log(gateway: Gateway, scope: Scope) -> dict[str, Any]:
     """A page of the caller's deliveries, newest first; `next_before` leads to the next older ones.
 
-    Raises Unauthenticated, Forbidden, InvalidRequest, MethodNotAllowed.
+    Raises Unauthenticated, Forbidden, InvalidRequest, MethodNotAllowed, TooManyRequests.
     """
-    caller = await gateway.identity.caller_of(
-        header(scope, b"authorization") or header(scope, b"x-litellm-api-key")
-    )
+    caller = await gateway.identity.caller_of_key(key_of_request(scope["headers"]), client_host(scope))
+    gateway.rates.count(caller, time.monotonic())
     if scope["method"] != "GET":
         raise MethodNotAllowed("The log is only read.", headers={"Allow": "GET"})
     asked = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
     limit = _number(asked, "limit", MAX_LIMIT) or DEFAULT_LIMIT
+    if not is_transcript_id(asked.get("transcript_id", "any")):
+        raise NotFound
     async with gateway.store.read() as connection:
         found = await webhook_deliveries.log(
             connection,
@@ -46,8 +50,7 @@ async def show_log(gateway: Gateway, scope: Scope) -> dict[str, Any]:
 def _whose(caller: Caller) -> dict[str, str | None]:
     if caller.is_admin:
         return {}
-    only = caller.key_hash if caller.key is not None and caller.key.own_only else None
-    return {"owner": caller.owner, "key_hash": only}
+    return {"owner": caller.owner, "key_hash": caller.narrowed_to}
 
 
 def _number(asked: dict[str, str], name: str, largest: int) -> int | None:
