@@ -54,6 +54,7 @@ class Told:
 
     requests: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     wrongs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     refusals: dict[str, set[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(set))
@@ -185,6 +186,7 @@ class Isolation:
             told.wrongs["server errors"].append(shown)
         elif not _agrees(wanted, operation, answer):
             told.wrongs["other than expected"].append(shown)
+        told.served[operation] += wanted == "served" and answer.status == 200
         if wanted == "not found":
             told.refusals[f"{operation}, {region}"].add((answer.status, _without_request_id(answer.body)))
 
@@ -247,8 +249,10 @@ def _agrees(wanted: str, operation: str, answer: Answer) -> bool:
         case "not found":
             return (answer.status, answer.body) == NOT_FOUND
         case _:
-            # Of a transcript that is one's own AssemblyAI may still refuse something: not ready, no audio.
-            return answer.status == 200 or (answer.status == 400 and NOT_FOUND[1] != answer.body)
+            # Of a transcript that is one's own AssemblyAI may still refuse something: not ready, no audio,
+            # and for the LLM Gateway there is none before it is completed and after it is deleted.
+            may_be = (404,) if operation in ("chat", "understanding") else (400,)
+            return answer.status == 200 or (answer.status in may_be and NOT_FOUND[1] != answer.body)
 
 
 def _without_request_id(body: bytes) -> bytes:

@@ -23,7 +23,7 @@ from rich.table import Table
 from aai_gateway.demo.processes import ended_by_signals
 from aai_gateway.emulator import EmulatorConfig, running_emulator
 from fuzzing.isolation import Isolation, Told
-from fuzzing.tenants import Holder, Region, Tenants
+from fuzzing.tenants import OPERATIONS, Holder, Region, Tenants
 
 SHOWN = 5
 """Sentences of each kind of wrong."""
@@ -63,6 +63,9 @@ def fuzz(gateway: GatewayProcess, requests: int, teams: int, seed: int) -> Told:
     for outcome in ("served", "not found", "foreign upload", "forbidden", "unauthenticated"):
         if not told.outcomes[outcome]:
             told.wrongs["nothing is proven"].append(f"no request was to end as {outcome}")
+    for operation in told.requests:
+        if operation in OPERATIONS and not told.served[operation]:
+            told.wrongs["nothing is proven"].append(f"no {operation} was served")
     for operation, answers in told.refusals.items():
         if len(answers) > 1:
             told.wrongs["refusals that differ"].append(f"{operation}: {sorted(answers)[:3]}")
