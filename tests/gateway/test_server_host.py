@@ -190,6 +190,14 @@ def test_an_unknown_method_is_told_the_known_ones(port: int, method: str):
     assert b"\r\nallow: DELETE, GET, POST\r\n" in said
 
 
+@pytest.mark.parametrize("rest", [b"garbage", b"GET /" + b"a" * 9000, b"GET /late"])
+def test_what_cannot_be_read_after_a_request_does_not_cost_it_its_answer(port: int, rest: bytes):
+    first = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    said = conversation(port, first + rest)
+    assert b"HTTP/1.1 200" == said[:12]
+    assert b"/slow" in said
+
+
 def test_a_trailer_is_no_header(port: int):
     body = b"1\r\na\r\n0\r\nAuthorization: sk-a\r\n\r\n"
     status, said = answer(conversation(port, request("POST", "/x", "Transfer-Encoding: chunked", body=body)))

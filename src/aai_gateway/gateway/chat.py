@@ -17,7 +17,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.prices import chat_models, token_usage_from
 from aai_gateway.core.regions import Region, region_of_model, require_region
-from aai_gateway.core.tenancy import MASTER, Caller, hash_key, require_budget, require_owner
+from aai_gateway.core.tenancy import MASTER, Caller, hash_key, presented_key, require_budget, require_owner
 from aai_gateway.errors import Forbidden, GatewayError, NotFound, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
@@ -48,7 +48,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             key = key_of_request(request.scope["headers"])
             if key is None:
                 key = api_key  # from a header that the config names, or Google's `?key=`
-            elif api_key and api_key.strip() != key:
+            elif api_key and presented_key(api_key) != key:
                 raise Unauthenticated  # LiteLLM has read another
             caller = await gateway.identity.caller_of_key(key)
             if caller.is_admin:
