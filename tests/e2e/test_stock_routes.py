@@ -121,11 +121,8 @@ def is_ours(answer: RawAnswer) -> bool:
 
 
 def is_nobodys(answer: RawAnswer) -> bool:
-    """Whether no route was found, or the server could not read the request."""
-    return (answer.status, answer.body) in (
-        (404, b'{"detail":"Not Found"}'),
-        (400, b"Invalid HTTP request received."),
-    )
+    """Whether no route was found."""
+    return (answer.status, answer.body) == (404, b'{"detail":"Not Found"}')
 
 
 def sweep(url: str, key: str, root: str, host: str | None) -> list[str]:
@@ -159,6 +156,21 @@ def test_no_spelling_reaches_them_before_or_after_litellm_loads_its_routes(
     strays = [s for root, host in places for s in sweep(rooted.url, team.key, root, host)]
     assert ([], sprung) == (strays, trap.sprung)
     assert [] == emulator.requests[asked:]
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "HEAD", "CONNECT", "get"])
+def test_nor_does_another_method(
+    rooted: GatewayProcess, team: TeamAccess, trap: Trap, emulator: Emulator, method: str
+):
+    asked, sprung, strays = len(emulator.requests), trap.sprung, []
+    targets = [f"/{segment}{AFTER[2]}" for segment in SEGMENTS[1:]]
+    targets += [f"{before}assemblyai{AFTER[3]}" for before in BEFORE]
+    for target in targets:
+        answer = ask(rooted.url, target, method=method, headers=team.bearer)
+        bodiless = method == "HEAD" and answer.status in (400, 401, 404, 405)
+        if not bodiless and not is_ours(answer) and not is_nobodys(answer):
+            strays.append(f"{method} {target} {answer.status} {answer.body[:80]!r}")
+    assert ([], sprung, []) == (strays, trap.sprung, emulator.requests[asked:])
 
 
 @pytest.mark.parametrize("root", ROOTS[:4])

@@ -5,6 +5,7 @@ Its arguments are the port and the limits: seconds and bytes of a head, bytes of
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import sys
@@ -18,7 +19,7 @@ LOW_LIMIT = 300
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """What was asked, as JSON. `/early` answers before it reads."""
+    """What was asked, as JSON. `/early` answers before it reads, `/slow` in its own time."""
     if scope["type"] != "http":
         return
     said: dict[str, Any] = {
@@ -29,6 +30,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"].startswith("/slow"):
+        await asyncio.sleep(1.5)
     said |= {"size": size, "headers": [name.decode("latin-1") for name, _ in scope["headers"]]}
     body = json.dumps(said).encode()
     headers = [(b"content-length", str(len(body)).encode())]

@@ -110,8 +110,10 @@ def broken(scene: Scene, count: int, seed: int) -> Iterator[bytes]:
     rng, requests = random.Random(seed), scene.requests()
     for _ in range(count):
         data = rng.choice(requests)
-        for _ in range(rng.randint(1, 4)):
+        for _ in range(rng.choice((1, 1, 1, 2, 4))):
             data = _break(rng, data, requests)
+        if rng.random() < 0.7:
+            data = _framed(data)
         yield data.replace(KEY, scene.attacker.key.encode())
 
 
@@ -136,7 +138,9 @@ def _request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 def _break(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    at = rng.randrange(len(data) + 1)
+    # Half of the time in the body, if there is one: most of what is broken in a head is not read any further.
+    body = data.find(b"\r\n\r\n") + 4
+    at = rng.randrange(body if 4 < body < len(data) and rng.random() < 0.5 else 0, len(data) + 1)
     until = min(len(data), at + rng.choice((1, 1, 2, 8, 40)))
     kind = rng.randrange(8)
     if kind == 0:
@@ -146,15 +150,22 @@ def _break(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     if kind == 2:
         return data[:until] + data[at:until] * rng.randint(1, 30) + data[until:]
     if kind == 3:
-        lines = data.split(b"\r\n")
+        head, gap, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.split(b"\r\n")
         rng.shuffle(lines)
-        return b"\r\n".join(lines)
+        return b"\r\n".join([first, *lines]) + gap + body
     if kind == 4:
         other = rng.choice(others)
         return data[:at] + other[rng.randrange(len(other)) :]
     if kind == 5:
         return data[:at].swapcase() + data[at:]
     return data[:at] + rng.choice(_NASTY) + data[at if kind == 6 else until :]
+
+
+def _framed(data: bytes) -> bytes:
+    """The same with a `Content-Length` that holds, so that what is broken is read further."""
+    body = data.partition(b"\r\n\r\n")[2]
+    return re.sub(rb"(?i)content-length: ?\d+", b"Content-Length: %d" % len(body), data, count=1)
 
 
 async def _conversation(url: str, data: bytes) -> bytes | None:

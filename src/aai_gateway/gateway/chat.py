@@ -24,6 +24,7 @@ from aai_gateway.core.tenancy import (
     MASTER,
     Caller,
     hash_key,
+    presented_key,
     require_budget,
     require_may_write,
     require_owner,
@@ -61,7 +62,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
             key = key_of_request(request.scope["headers"])
             if key is None:
                 key = api_key  # from a header that the config names, or Google's `?key=`
-            elif api_key and api_key.strip() != key:
+            elif api_key and presented_key(api_key) != key:
                 raise Unauthenticated  # LiteLLM has read another
             caller = await gateway.identity.caller_of_key(key, client_host(request.scope))
             noted.caller = caller

@@ -232,7 +232,11 @@ def _guarded(protocol: Any, limits: ConnectionLimits) -> type:
             if self.transport.is_closing():
                 return
             if not self._may_answer():
-                self.transport.close()
+                if self._in_body:
+                    self.transport.close()
+                else:
+                    # What was asked before is answered still; uvicorn closes after the last answer.
+                    self.cycle.keep_alive = False
                 return
             self.transport.write(refusal_bytes(self.url, status, text, headers))
             if self.transport.can_write_eof():
