@@ -154,3 +154,17 @@ def test_a_request_begins_where_all_its_ways_lead(regions, expected):
 )
 def test_an_address_that_only_looks_like_the_eu_is_not(base):
     assert Region.US is Deployment("house", "assemblyai/gpt-5", True, base).region(EU_LLM)
+
+
+@pytest.mark.parametrize(
+    "base", ["https://llm-gateway.assemblyai.com/v1", f"{EU_LLM}/v1", "http://127.0.0.1:9/v1"]
+)
+def test_assemblyais_gateway_goes_by_no_other_providers_name(base: str):
+    urls = ("http://127.0.0.1:9", EU_LLM)
+    with pytest.raises(Forbidden, match="summaries leads to AssemblyAI's LLM Gateway"):
+        Deployment(
+            "summaries", "openai/claude-sonnet-4-6", is_assemblyai=False, api_base=base
+        ).require_own_provider(urls)
+    Deployment("ours", "assemblyai/claude", is_assemblyai=True, api_base=base).require_own_provider(urls)
+    for other in ("", "https://api.openai.com/v1", "https://llm-gateway.assemblyai.com.example.org/v1"):
+        Deployment("theirs", "openai/gpt-5", is_assemblyai=False, api_base=other).require_own_provider(urls)

@@ -231,6 +231,14 @@ def test_a_redirect_from_the_eu_leads_nowhere(world: ResidencyWorld, newsroom: T
     assert not {"us", "llm-us", "outside"} & set(arrived(world))
 
 
+def test_assemblyais_gateway_is_not_reached_by_another_providers_name(
+    world: ResidencyWorld, research: TeamAccess
+):
+    post(world, research, model="disguised", transcript_id="another-team-s")
+    # LiteLLM then tries what the configuration has as its default.
+    assert {"outside"} == {*arrived(world)}
+
+
 def test_a_web_socket_for_responses_is_refused(world: ResidencyWorld, newsroom: TeamAccess):
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     upgrade |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **newsroom.bearer}

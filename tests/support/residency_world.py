@@ -63,6 +63,7 @@ def leaky_config(emulator: Emulator, outside: OtherProvider, inside: OtherProvid
     add("inside-wildcard/*", "openai/*", f"{outside.url}/v1", region_name="eu")
     add("openai/*", "openai/*", f"{outside.url}/v1")
     add("anthropic/*", "anthropic/*", outside.url)
+    add("disguised", "openai/claude-haiku-4-5-20251001", f"{emulator.urls.llm_us}/v1")
     add("house-us", US_MODEL, f"{emulator.urls.llm_us}/v1")
     add("house-eu", US_MODEL, f"{emulator.urls.llm_eu}/v1")
     add("house-mixed", US_MODEL, f"{emulator.urls.llm_eu}/v1")

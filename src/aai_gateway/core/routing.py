@@ -19,6 +19,7 @@ from aai_gateway.core.tenancy import Caller
 from aai_gateway.errors import Forbidden
 
 _EU_LLM_HOST = "llm-gateway.eu.assemblyai.com"
+_LLM_HOSTS = frozenset({"llm-gateway.assemblyai.com", _EU_LLM_HOST})
 
 
 class Provider(str, Enum):
@@ -63,6 +64,18 @@ class Deployment:
         is_eu = (self.region_name or "").casefold() == Region.EU.value
         at_eu_gateway = _authority(self.api_base) in (_authority(eu_llm_url), _EU_LLM_HOST)
         return Region.EU if is_eu or at_eu_gateway else Region.US
+
+    def require_own_provider(self, llm_urls: Iterable[str]) -> None:
+        """Raise Forbidden for AssemblyAI's LLM Gateway under another provider's name.
+
+        Nobody would look whose the transcript is that a request names, and nothing would be charged.
+        """
+        hosts = _LLM_HOSTS.union(map(_authority, llm_urls))
+        if not self.is_assemblyai and _authority(self.api_base) in hosts:
+            raise Forbidden(
+                f"{self.name} leads to AssemblyAI's LLM Gateway under another provider's name: its "
+                "configuration must say `model: assemblyai/…`."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,8 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
                 return None  # nobody's: LiteLLM's own look at its models
             caller = await self._caller(gateway, key_hash)
         deployment = litellm_host.deployment(kwargs)
+        if deployment is not None:
+            deployment.require_own_provider(gateway.settings.llm_url(region) for region in Region)
         region = _region(gateway, deployment) if deployment is not None else Region.US
         routing.model(caller, Attempt(Provider.OTHER, region), notes().begun_in)
         notes().begun_in = notes().begun_in or region
