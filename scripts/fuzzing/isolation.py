@@ -131,7 +131,9 @@ class Isolation:
             case "upload":
                 url, body = f"{speech}/upload", holder.mark().encode() * self._chance.randint(1, 50)
             case "submit":
-                body = orjson.dumps({"audio_url": f"https://example.org/audio.wav?{holder.mark()}"})
+                url_of_own = f"https://example.org/audio.wav?{holder.mark()}"
+                redacted = {"redact_pii": True, "redact_pii_audio": True}
+                body = orjson.dumps({"audio_url": url_of_own, **redacted})
             case "submit an upload":
                 body = orjson.dumps({"audio_url": name})
             case "list":

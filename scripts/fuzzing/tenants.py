@@ -111,10 +111,10 @@ def _marks(body: bytes) -> Iterable[tuple[int, int]]:
 
 
 def pick(chance: random.Random, tenants: Tenants, holder: Holder, things: list[Thing]) -> Thing | None:
-    """Mostly somebody's thing, every third time one of the holder's own, sometimes nobody's."""
+    """Mostly somebody's thing, often one of the holder's own, sometimes nobody's."""
     draw = chance.random()
     if draw < 0.1 or not things:
         return None
-    if draw < 0.4 and (own := [thing for thing in things[-2000:] if thing.owner == holder.owner]):
+    if draw < 0.5 and (own := [thing for thing in things[-2000:] if thing.owner == holder.owner]):
         return chance.choice(own)
     return chance.choice(things)

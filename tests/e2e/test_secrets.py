@@ -126,13 +126,7 @@ def use(run: Run) -> None:
     run.ask("POST", "/key/delete", master, json={"keys": [hash_key(stranger.key)]})
     for ours in ("/metrics", "/audit?limit=100", "/webhooks/deliveries"):
         run.ask("GET", ours, master)
-    for words in (
-        "keys show research-key --json",
-        "teams list",
-        "usage",
-        "doctor",
-        "audit list --json --all",
-    ):
+    for words in ("keys show research-key --json", "doctor", "audit list --json --all"):
         run.command(*words.split())
     run.command("webhooks", "list", "--json")
 

@@ -18,9 +18,9 @@ from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.errors import InvalidRequest, UnknownOperation
 from aai_gateway.gateway.data_plane import LITELLM, notes
+from aai_gateway.gateway.forwarding import Call
 from aai_gateway.gateway.identifiers import without_identifiers
 from aai_gateway.gateway.llm_refusals import llm_error
-from aai_gateway.gateway.passthrough import Call
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Scope, parse_json_object, read_body, respond
 
 BODY_LIMIT = 32 * 1024 * 1024

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from aai_gateway.core.operations import Operation
-from aai_gateway.gateway.llm_chat import complete
-from aai_gateway.gateway.passthrough import (
+from aai_gateway.gateway.forwarding import (
     SMALL_BODY_LIMIT,
     Call,
     Handlers,
@@ -12,6 +11,7 @@ from aai_gateway.gateway.passthrough import (
     require_transcript,
     until_gone,
 )
+from aai_gateway.gateway.llm_chat import complete
 from aai_gateway.gateway.submission import BODY_LIMIT
 from aai_gateway.gateway.understanding import understand
 from aai_gateway.gateway.understanding_request import asked_of

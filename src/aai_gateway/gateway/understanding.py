@@ -24,8 +24,8 @@ from aai_gateway.gateway.chat_answer import is_clear_refusal
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.cost_headers import cost_headers
 from aai_gateway.gateway.finishing import finished
+from aai_gateway.gateway.forwarding import Call, require_transcript, whole
 from aai_gateway.gateway.identifiers import without_identifiers
-from aai_gateway.gateway.passthrough import Call, require_transcript, whole
 from aai_gateway.gateway.submission import BODY_LIMIT
 from aai_gateway.gateway.understanding_request import asked_of
 from aai_gateway.gateway.wire import (
