@@ -1,4 +1,4 @@
-"""The table of operations in docs/isolation.md is the one that the code decides by.
+"""docs/isolation.md has the table of operations that the code decides by, and what is promised is tested.
 
 `AAI_GATEWAY_WRITE_DOCUMENTS=1 scripts/test tests/test_isolation_document.py` writes it anew.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from gateway_process import REPOSITORY
@@ -62,3 +63,16 @@ def test_the_table_in_the_document_is_what_the_code_decides_by():
 @pytest.mark.parametrize("operation", Operation)
 def test_every_operation_has_a_line(operation: Operation):
     assert [operation] == [known.operation for known in KNOWN if known.operation is operation]
+
+
+@pytest.mark.parametrize("name", ["isolation.md", "security.md", "residency.md"])
+def test_each_test_that_a_document_names_is_there(name: str):
+    named = re.findall(
+        r"`((?:tests/)?[a-z0-9_/]*test_[a-z_]+\.py|tests/[a-z0-9_/]+/)`", (DOCUMENT.parent / name).read_text()
+    )
+    assert named
+    assert [] == [
+        path
+        for path in named
+        if not (REPOSITORY / path).exists() and not [*REPOSITORY.glob(f"tests/**/{path}")]
+    ]
