@@ -53,6 +53,9 @@ class Deletions(LeasedRounds):
         await asyncio.gather(*(self.again(one) for one in rounds), return_exceptions=True)
 
     async def _claim(self, region: Region, now: datetime, lease: datetime, limit: int) -> list[Transcript]:
+        async with self._store.read() as connection:
+            if not await transcripts.is_deletion_due(connection, region, now):
+                return []
         async with self._store.write() as connection:
             return await transcripts.claim_deletions(connection, region, now, lease, limit)
 

@@ -296,8 +296,18 @@ async def claim_deletions(
 
     Needs `Store.write`.
     """
-    ordered = (_c.deleting_since.is_not(None), _c.region == region.value, _c.next_check_at <= now)
-    return await _claim(connection, (*ordered, _c.settled_at.is_not(None)), lease_until, limit)
+    return await _claim(connection, _ordered(region, now), lease_until, limit)
+
+
+async def is_deletion_due(connection: AsyncConnection, region: Region, now: datetime) -> bool:
+    """Whether there is anything for `claim_deletions`, which holds up other writers. `Store.read` will do."""
+    query = sa.select(_c.seq).where(*_ordered(region, now)).limit(1)
+    return await connection.scalar(query) is not None
+
+
+def _ordered(region: Region, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    due = (_c.deleting_since.is_not(None), _c.region == region.value, _c.next_check_at <= now)
+    return (*due, _c.settled_at.is_not(None))
 
 
 async def _claim(
