@@ -25,13 +25,13 @@ from aai_gateway.settings import Settings
 SCRIPT = Path(__file__).parents[1] / "support" / "guarded_server.py"
 HEAD, URL, CONNECTIONS = 4096, 1024, 20
 BOUND = 30.0
-"""Seconds within which every answer must have ended; the server's own limit is 1."""
+"""Seconds within which every answer must have ended; the server's own limit is 0.5."""
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     port = free_port()
-    arguments = [str(port), "1", str(HEAD), str(URL), str(CONNECTIONS)]
+    arguments = [str(port), "0.5", str(HEAD), str(URL), str(CONNECTIONS)]
     process = subprocess.Popen([sys.executable, str(SCRIPT), *arguments])
     try:
         deadline = time.monotonic() + 60
@@ -111,7 +111,7 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may(port: int):
 )
 def test_a_head_that_does_not_come_is_not_waited_for(port: int, sent: bytes, path_is_litellms: bool):
     status, said = answer(conversation(port, sent))
-    text = "The request's head did not come within 1 seconds."
+    text = "The request's head did not come within 0.5 seconds."
     assert (408, text) == (status, said["error"]["message"] if path_is_litellms else said["error"])
 
 
@@ -200,7 +200,7 @@ def test_an_unknown_method_is_told_the_known_ones(port: int, method: str):
     assert b"\r\nallow: DELETE, GET, POST\r\n" in said
 
 
-@pytest.mark.parametrize("rest", [b"garbage", b"GET /" + b"a" * 9000, b"GET /late"])
+@pytest.mark.parametrize("rest", [b"garbage", b"GET /" + b"a" * 9000])
 def test_what_cannot_be_read_after_a_request_does_not_cost_it_its_answer(port: int, rest: bytes):
     first = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
     said = conversation(port, first + rest)

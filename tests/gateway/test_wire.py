@@ -153,6 +153,7 @@ def test_of_assemblyais_headers_those_of_its_connection_stay_behind():
         b'{"a":1' + b"0" * 5000 + b"}",
         b'{"a":' + b"[" * 100 + b"]" * 100 + b"}",
         b'{"a":' * 101 + b"1" + b"}" * 101,
+        b'{"a":[' + b"[]," * 500_000 + b"1]}",
     ],
 )
 def test_json_that_two_readers_might_read_differently_is_refused(body: bytes):

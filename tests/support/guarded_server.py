@@ -31,7 +31,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     if scope["path"].startswith("/slow"):
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.8)
     said |= {"size": size, "headers": [name.decode("latin-1") for name, _ in scope["headers"]]}
     body = json.dumps(said).encode()
     headers = [(b"content-length", str(len(body)).encode())]

@@ -94,9 +94,10 @@ class LiteLLMDoor:
         require_length_within(scope, self._body_limit)
         kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
         if kind in _FORMS:
-            if model_route and not _TAKES_FILES.fullmatch(scope["path"]):
-                raise Refused("The request body must be a JSON object.", status=415)
-            await self._admit(scope)
+            if model_route:
+                if not _TAKES_FILES.fullmatch(scope["path"]):
+                    raise Refused("The request body must be a JSON object.", status=415)
+                await self._admit(scope)
             return _streamed(receive, self._body_limit)
         if not model_route and kind and not kind.endswith("json"):
             return _streamed(receive, self._body_limit)

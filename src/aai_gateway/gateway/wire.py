@@ -40,6 +40,8 @@ PASSED_UP = frozenset({b"content-type", b"accept", b"user-agent", b"assemblyai-v
 MAX_DEPTH = 100
 """Arrays and objects inside each other in a JSON body. Schemas of tools have a few dozen; LiteLLM copies and
 walks a body by recursion, for which Python has room for some hundreds."""
+MOST_VALUES = 1_000_000
+"""Commas and opening brackets of a JSON body, those in texts too: a hundred pages of prose have some thousand."""
 _LONGEST_INTEGER = len(str(-(2**63)))
 
 
@@ -146,9 +148,11 @@ def require_length_within(scope: Scope, limit: int) -> None:
 def parse_json_object(body: bytes) -> dict[str, Any]:
     """A JSON object that everyone reads the same. Raises InvalidRequest.
 
-    It is UTF-8 without repeated members, its whole numbers have 64 bits, and it is not nested too deeply for
-    readers that recurse.
+    It is UTF-8 without repeated members, its whole numbers have 64 bits, it is not nested too deeply for
+    readers that recurse, and has not so many values that reading it would hold up everybody else.
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise InvalidRequest(f"The request body holds more than {MOST_VALUES:,} values.")
     try:
         # orjson refuses what json lets through: NaN, infinity, UTF-16, halves of surrogate pairs.
         orjson.loads(body)
