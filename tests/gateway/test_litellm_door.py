@@ -24,7 +24,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, 200, [], body)
 
 
-async def known(key: str | None) -> None:
+async def known(scope: Scope) -> None:
     """Everybody is."""
 
 
@@ -33,7 +33,7 @@ async def ask(
     parts: Sequence[bytes | Exception] = (BODY,),
     path: str = CHAT,
     content_type: str = "application/json",
-    admit: Callable[[str | None], Awaitable[object]] = known,
+    admit: Callable[[Scope], Awaitable[object]] = known,
     **headers: str,
 ) -> tuple[int, bytes]:
     """Status and body of the answer to a POST of these parts."""
@@ -60,7 +60,14 @@ async def ask(
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
     door = LiteLLMDoor(inner, admit=admit, body_limit=LIMIT)
-    plane = DataPlane(door, speech=echo, management=echo, is_management=lambda *_: False, client_timeout=60)
+    plane = DataPlane(
+        door,
+        speech=echo,
+        management=echo,
+        webhooks=echo,
+        is_management=lambda *_: False,
+        client_timeout=60,
+    )
     await plane(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
@@ -98,7 +105,7 @@ async def test_a_silent_client_is_told_so(content_type: str):
 
 
 async def test_little_is_kept_for_who_is_not_known():
-    async def nobody(key: str | None) -> None:
+    async def nobody(scope: Scope) -> None:
         assert "sk-a" == key
         raise Unauthenticated
 
@@ -111,7 +118,7 @@ async def test_little_is_kept_for_who_is_not_known():
 
 
 async def test_the_gateways_own_trouble_is_a_503():
-    async def failing(key: str | None) -> None:
+    async def failing(scope: Scope) -> None:
         raise StoreError("The store cannot be read: secret detail")
 
     status, body = await ask(echo, [b'{"model": "', b"a" * UNKNOWN_CALLER_LIMIT, b'"}'], admit=failing)

@@ -41,7 +41,7 @@ MAX_DEPTH = 100
 """Arrays and objects inside each other in a JSON body. Schemas of tools have a few dozen; LiteLLM copies and
 walks a body by recursion, for which Python has room for some hundreds."""
 MOST_VALUES = 1_000_000
-"""Commas and opening brackets of a JSON body, those in texts too: a hundred pages of prose have some thousand."""
+"""Commas and opening brackets of a JSON body, in texts too: a hundred pages of prose have some thousand."""
 _LONGEST_INTEGER = len(str(-(2**63)))
 
 
