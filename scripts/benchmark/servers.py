@@ -92,6 +92,8 @@ def _gateway(
         **as_settings(urls),
         ASSEMBLYAI_API_KEY=ACCOUNT_KEY,
         AAI_GATEWAY_DATA_DIR=str(services.folder / name),
+        # What the gateway could let through, not what an account may.
+        AAI_GATEWAY_ACCOUNT_REQUESTS_PER_5_MINUTES="1000000000",
         LITELLM_MASTER_KEY=master_key,
         **settings,
     )

@@ -21,6 +21,7 @@ SETTINGS = {
     "AAI_GATEWAY_SETTLE_AFTER": "0.4",
     "AAI_GATEWAY_SETTLE_INTERVAL": "0.3",
     "AAI_GATEWAY_SETTLE_RATE": "60",
+    "AAI_GATEWAY_ACCOUNT_REQUESTS_PER_5_MINUTES": "1000000000",
     "AAI_GATEWAY_CHAT_HOLD_EXPIRY": "20",
     # Longer than the shortest sample, which those with a tight budget submit.
     "AAI_GATEWAY_ASSUMED_AUDIO_SECONDS": "6",
