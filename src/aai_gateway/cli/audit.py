@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from aai_gateway.store import Store
     from aai_gateway.store.audit_log import AuditFilter
 
+LONGEST_CELL = 120
+"""Characters of an entry's details in the table; `--json` has all."""
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Who did what, when, from where: list, verify."
 )
@@ -157,14 +160,15 @@ def _short(text: str, names: Names) -> str:
 
 
 def _told(details: Mapping[str, Any]) -> str:
-    """Details in a cell: `blocked: false → true`, `alias: "desk"`."""
+    """Details in a cell: `blocked: false → true`, `alias: "desk"`; cut where they are long."""
     before, after = details.get("before", {}), details.get("after", {})
     parts = []
     for name in {**before, **after}:
         sides = [_value(side[name]) for side in (before, after) if name in side]
         parts.append(f"{name}: {' → '.join(sides)}")
     rest = {name: value for name, value in details.items() if name not in ("before", "after", "body")}
-    return "; ".join([*parts, *(f"{name}: {_value(value)}" for name, value in rest.items())])
+    told = "; ".join([*parts, *(f"{name}: {_value(value)}" for name, value in rest.items())])
+    return told if len(told) <= LONGEST_CELL else f"{told[: LONGEST_CELL - 1]}…"
 
 
 def _value(value: Any) -> str:
