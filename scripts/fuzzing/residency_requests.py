@@ -21,6 +21,14 @@ SPELLED = (
     "/eu.assemblyai%2f..%2fassemblyai", "/assemblyai%20", "/assemblyai.", "/us.assemblyai", "/assemblyai%00",
     "/eu.assemblyai/v2/../../assemblyai", "/llm-gateway.assemblyai", "/streaming.assemblyai",
 )  # fmt: skip
+LLM_ROUTES = (
+    *("/llm-gateway.eu.assemblyai", "/llm-gateway.assemblyai") * 3,
+    *(
+        "/LLM-gateway.assemblyai",
+        "//llm-gateway.assemblyai",
+        "/llm-gateway.eu.assemblyai/../llm-gateway.assemblyai",
+    ),
+)
 ON_A_TRANSCRIPT = ("", "/sentences", "/paragraphs", "/srt", "/vtt", "/word-search?words=a", "/redacted-audio")
 UNKNOWN = "8e8e8e8e-0000-4000-8000-000000000000"
 PUBLIC = "https://example.org/audio.wav"
@@ -196,6 +204,21 @@ class RandomRequests:
         path = f"/{self._pick(('engines', 'openai/deployments'))}/{model}/chat/completions"
         return self._ask("deployments' paths", "POST", path, json=self._asked(messages=MESSAGES))
 
+    def _llm_gateway(self) -> Ask:
+        prefix = self._pick(LLM_ROUTES)
+        match self._random.randrange(4):
+            case 0:
+                return self._ask("LLM Gateway's routes", "GET", f"{prefix}/v1/models")
+            case 1:
+                path = self._pick(("/v1/understanding", "/v1/understanding/validate"))
+                task = {"request": {"translation": {"target_languages": ["de"]}}}
+                body = {"transcript_id": self._pick(self.transcripts[-200:]), "speech_understanding": task}
+                return self._ask("LLM Gateway's routes", "POST", f"{prefix}{path}", json=body)
+            case _:
+                model = self._pick(("claude-haiku-4-5-20251001", "gpt-5", EU_MODEL, US_MODEL))
+                body = {**self._asked(messages=MESSAGES), "model": model}
+                return self._ask("LLM Gateway's routes", "POST", f"{prefix}/v1/chat/completions", json=body)
+
     def _other(self) -> Ask:
         place = self._pick(("inside", "outside"))
         path, model, body = self._pick(
@@ -244,7 +267,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 MODEL_ROUTES: tuple[Callable[[RandomRequests], Ask], ...] = (
     *(RandomRequests._chat,) * 8,
     *(RandomRequests._messages, RandomRequests._responses, RandomRequests._generate) * 2,
-    *(RandomRequests._other,) * 3,
+    *(RandomRequests._other, RandomRequests._llm_gateway) * 3,
     RandomRequests._completions,
     RandomRequests._deployment_path,
     RandomRequests._passing,
