@@ -26,7 +26,7 @@ from aai_gateway.store.webhooks import Webhook
 HELLO = "https://example.org/audio.wav"
 # Nobody is there: here the tests are the ones who call.
 PUBLIC = {"public_url": "http://127.0.0.1:9", "eu_public_url": "http://127.0.0.1:9"}
-AUDIO = {"status": "redacted_audio_ready", "redacted_audio_url": "https://s3/x"}
+AUDIO = {"status": "redacted_audio_ready", "redacted_audio_url": "https://s3.eu-west-1.amazonaws.com/x"}
 
 
 @pytest.fixture
@@ -112,6 +112,20 @@ async def test_a_callback_is_noted_once_and_settles_the_job_at_once(
     assert [200, 200] == [(await call(gateway, caller, webhook, told)).status_code for _ in range(2)]
     assert await settled(gateway, job, webhook.region)
     assert 200 == (await call(gateway, caller, webhook, AUDIO)).status_code
+    assert [(job, "transcript"), (job, "redacted_audio")] == await noted(gateway.store)
+
+
+async def test_a_link_out_of_the_eu_is_told_to_nobody(
+    gateway: Gateway, caller: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+):
+    job, webhook = await made(gateway, "eu.assemblyai")
+    out = {**AUDIO, "redacted_audio_url": "https://s3.us-west-2.amazonaws.com/b/a.mp3?X-Amz-Signature=s3cret"}
+    assert 200 == (await call(gateway, caller, webhook, out)).status_code
+    assert [] == await noted(gateway.store)
+    assert f"withheld a link for transcript {job}" in caplog.text
+    assert "s3cret" not in caplog.text
+    inside = {**AUDIO, "redacted_audio_url": "https://s3.eu-west-1.amazonaws.com/b/a.mp3"}
+    assert 200 == (await call(gateway, caller, webhook, inside)).status_code
     assert [(job, "transcript"), (job, "redacted_audio")] == await noted(gateway.store)
 
 

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.regions import Region
-from aai_gateway.core.webhooks import Kind, event_of
+from aai_gateway.core.regions import Region, link_stays
+from aai_gateway.core.webhooks import Event, Kind, event_of
 from aai_gateway.errors import GatewayError, Refused, UnknownOperation
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.passthrough import route_path
@@ -90,7 +90,13 @@ async def _receive(gateway: Gateway, path: str, scope: Scope, receive: Receive) 
     ):
         log.warning("webhook %s... was told of another job than its own", webhook_id[:6])
         raise _unknown()
-    if webhook.owner == job.owner:
+    if _leads_out(gateway, job, event):
+        log.error(
+            "withheld a link for transcript %s, which is not known to be in the %s region",
+            job.id,
+            job.region.value.upper(),
+        )
+    elif webhook.owner == job.owner:
         async with gateway.store.write() as connection:
             await webhooks.note_event(connection, webhook, job, event, utc_now())
         if gateway.webhooks is not None:
@@ -99,6 +105,13 @@ async def _receive(gateway: Gateway, path: str, scope: Scope, receive: Receive) 
         log.warning("transcript %s is another owner's by now: its webhook is not told", job.id)
     await _settle(gateway, job)
     return {"status": "ok"}
+
+
+def _leads_out(gateway: Gateway, job: Transcript, event: Event) -> bool:
+    """Whether an event has a link out of its job's region; then nobody is told of it."""
+    hosts = gateway.settings.link_hosts(job.region)
+    links = [text for text in event.body.values() if isinstance(text, str) and "//" in text]
+    return not all(link_stays(link, job.region, hosts) for link in links)
 
 
 def _genuine(gateway: Gateway, path: str, scope: Scope) -> str:
