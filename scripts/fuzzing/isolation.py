@@ -252,8 +252,8 @@ def _agrees(wanted: str, operation: str, answer: Answer) -> bool:
             return (answer.status, answer.body) == NOT_FOUND
         case _:
             # Of a transcript that is one's own AssemblyAI may still refuse something: not ready, no audio,
-            # and for the LLM Gateway there is none before it is completed and after it is deleted.
-            may_be = (404,) if operation in ("chat", "understanding") else (400,)
+            # and for the LLM Gateway there may be none before it is completed and after it is deleted.
+            may_be = (400, 404) if operation in ("chat", "understanding") else (400,)
             return answer.status == 200 or (answer.status in may_be and NOT_FOUND[1] != answer.body)
 
 

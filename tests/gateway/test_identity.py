@@ -130,13 +130,13 @@ async def test_keys_that_are_known_but_hold_no_more_are_no_guesses(store: Store)
 
 
 async def test_a_transcript_is_known_once_it_is_recorded(identity: Identity, elsewhere: Store):
-    assert None is await identity.transcript(Region.US, "x")
+    assert None is await identity.transcript(MASTER, Region.US, "x")
     async with elsewhere.write() as connection:
         made = Transcript(id="x", region=Region.US, owner="team:t", audio_url="https://example.org/a.wav")
         await transcripts.record(connection, made)
-    found = await identity.transcript(Region.US, "x")
+    found = await identity.transcript(MASTER, Region.US, "x")
     assert found is not None and "team:t" == found.owner
-    assert None is await identity.transcript(Region.EU, "x")
+    assert None is await identity.transcript(MASTER, Region.EU, "x")
 
 
 async def test_an_answer_is_remembered_until_something_is_committed(store: Store, elsewhere: Store):

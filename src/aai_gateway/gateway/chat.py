@@ -205,7 +205,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         region = routing.model(caller, attempt, notes().begun_in).region
         notes().begun_in = notes().begun_in or region
         for transcript_id in chat_request.transcript_ids(kwargs):
-            row = await gateway.identity.transcript(region, transcript_id)
+            row = await gateway.identity.transcript(caller, region, transcript_id)
             require_owner(caller, row.owner if row else None, row.key_hash if row else None)
         return ChatCall(
             id=str(uuid.uuid4()),

@@ -79,7 +79,7 @@ Handlers = Mapping[Operation, Callable[[Call], Coroutine[Any, Any, None]]]
 
 async def require_transcript(call: Call, transcript_id: str) -> transcripts.Transcript | None:
     """The transcript's row; None for one that only the master key may see. Raises NotFound."""
-    row = await call.gateway.identity.transcript(call.region, transcript_id)
+    row = await call.gateway.identity.transcript(call.caller, call.region, transcript_id)
     require_owner(call.caller, row.owner if row else None, row.key_hash if row else None)
     return row
 

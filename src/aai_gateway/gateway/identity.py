@@ -95,13 +95,16 @@ class Identity:
         key, team = found if found is not None else (None, None)
         return require_usable(key, team, utc_now())
 
-    async def transcript(self, region: Region, transcript_id: str) -> Transcript | None:
-        """A transcript's row, or None when the gateway does not know it."""
+    async def transcript(self, caller: Caller, region: Region, transcript_id: str) -> Transcript | None:
+        """A transcript's row, whosever it is, or None when the gateway does not know it.
+
+        What is remembered is remembered for who asked: a stranger's first look at a transcript that its owner
+        polls takes as long as one at an id that does not exist.
+        """
         if not is_transcript_id(transcript_id):
             return None
-        return await self._cache.get(
-            ("transcript", region, transcript_id), lambda: self._read_transcript(region, transcript_id)
-        )
+        asked = ("transcript", caller.owner, caller.narrowed_to, region, transcript_id)
+        return await self._cache.get(asked, lambda: self._read_transcript(region, transcript_id))
 
     async def cost(self, region: Region, transcript_id: str) -> int | None:
         """What a settled job cost, in micro-dollars; None when it is not in the ledger."""
