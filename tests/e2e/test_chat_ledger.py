@@ -133,7 +133,7 @@ def test_a_completion_is_booked_as_it_is_invoiced(
         ("/v1/completions", {"prompt": "Repeat: a quick brown fox."}),
         (
             "/v1/chat/completions",
-            {"messages": MESSAGES, "model": "eu.assemblyai/nope", "fallbacks": [SONNET]},
+            {"messages": MESSAGES, "model": "assemblyai/nope", "fallbacks": [SONNET]},
         ),
     ],
     ids=["messages", "responses", "completions", "fallback of LiteLLM's"],
