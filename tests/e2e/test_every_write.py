@@ -256,7 +256,7 @@ async def test_a_death_around_any_write_of_a_speech_jobs_life_loses_and_doubles_
     deaths = await every_death(nursery, tmp_path, speak)
     tell(deaths)
     writers = {
-        "passthrough._upload": 1,
+        "passthrough._upload_within": 1,
         "submission._hold": 4,
         "submission._submit": 3,
         "submission._refused": 1,
