@@ -41,7 +41,8 @@ UNKNOWN_CALLER_LIMIT = 64 * 1024
 _LONGEST_MESSAGE = 300
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _TAKES_FILES = re.compile(r".*/(?:audio/transcriptions|images/edits)")
-_NAMES_MODEL = re.compile(r".*/(?:engines|deployments|models)/.+")
+_NAMES_MODEL = re.compile(r".*/(?:engines|deployments|models)/.+|.*/moderations")
+"""Routes whose body need not name a model: the path does, or the provider has one of its own."""
 
 
 class LiteLLMDoor:
