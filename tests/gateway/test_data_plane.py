@@ -96,7 +96,7 @@ async def test_assemblyais_routes_can_hand_on_to_litellm_with_what_is_noted():
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/llm-gateway.assemblyai/v1", "headers": []}
-    await plane(inner, speech, Spy())(scope, receive, send)
+    await plane(inner, speech, Spy(), Spy())(scope, receive, send)
     assert [(b"x-noted", b"/v1/chat/completions")] == sent[0]["headers"]
 
 
