@@ -96,15 +96,15 @@ class Identity:
         return require_usable(key, team, utc_now())
 
     async def transcript(self, caller: Caller, region: Region, transcript_id: str) -> Transcript | None:
-        """A transcript's row, whosever it is, or None when the gateway does not know it.
+        """A transcript's row, or None when the caller has none of this id. The master key has everybody's.
 
-        What is remembered is remembered for who asked: a stranger's first look at a transcript that its owner
-        polls takes as long as one at an id that does not exist.
+        What is remembered is remembered for who asked: a stranger's look at a transcript that its owner polls
+        takes as long as one at an id that does not exist.
         """
         if not is_transcript_id(transcript_id):
             return None
         asked = ("transcript", caller.owner, caller.narrowed_to, region, transcript_id)
-        return await self._cache.get(asked, lambda: self._read_transcript(region, transcript_id))
+        return await self._cache.get(asked, lambda: self._read_transcript(caller, region, transcript_id))
 
     async def cost(self, region: Region, transcript_id: str) -> int | None:
         """What a settled job cost, in micro-dollars; None when it is not in the ledger."""
@@ -124,6 +124,9 @@ class Identity:
         async with self._store.read() as connection:
             return await keys.with_team(connection, key_hash)
 
-    async def _read_transcript(self, region: Region, transcript_id: str) -> Transcript | None:
+    async def _read_transcript(self, caller: Caller, region: Region, transcript_id: str) -> Transcript | None:
         async with self._store.read() as connection:
-            return await transcripts.get(connection, region, transcript_id)
+            if caller.is_admin:
+                return await transcripts.get(connection, region, transcript_id)
+            mine = (caller.owner, caller.narrowed_to)
+            return await transcripts.get_own(connection, *mine, region, transcript_id)

@@ -107,6 +107,20 @@ async def get(connection: AsyncConnection, region: Region, transcript_id: str) -
     return None if row is None else transcript_of(row)
 
 
+async def get_own(
+    connection: AsyncConnection, owner: str, key_hash: str | None, region: Region, transcript_id: str
+) -> Transcript | None:
+    """A transcript of an owner's, made by the key `key_hash` where that is given.
+
+    Of another's nothing is read: to find it takes as long as to find nothing.
+    """
+    mine = [_is(region, transcript_id), _c.owner == owner]
+    if key_hash is not None:
+        mine.append(_c.key_hash == key_hash)
+    row = (await connection.execute(sa.select(transcripts).where(*mine))).mappings().first()
+    return None if row is None else transcript_of(row)
+
+
 async def page(
     connection: AsyncConnection,
     owner: str | None,
