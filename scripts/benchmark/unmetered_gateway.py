@@ -15,6 +15,7 @@ from typing import Any
 from litellm import run_server
 
 from aai_gateway.core.regions import Region
+from aai_gateway.core.tenancy import Caller
 from aai_gateway.gateway import context
 from aai_gateway.gateway.identity import Identity
 from aai_gateway.gateway.ledger import Ledger
@@ -50,7 +51,7 @@ class _UnwrittenSubmissions(Submissions):
         super().__init__(settings, _Unwritten(store), *others)  # type: ignore[arg-type]  # of a Store only what it uses
 
 
-async def _place(connection: None, hold: Hold) -> Room:
+async def _place(connection: None, hold: Hold, *, account_jobs: int | None = None) -> Room:
     return Room(left_micros=None)
 
 
@@ -59,7 +60,7 @@ async def _record_job(connection: None, row: Transcript) -> bool:
     return True
 
 
-async def _job(self: Identity, region: Region, transcript_id: str) -> Transcript | None:
+async def _job(self: Identity, caller: Caller, region: Region, transcript_id: str) -> Transcript | None:
     return _jobs.get((region, transcript_id))
 
 
