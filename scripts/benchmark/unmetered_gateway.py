@@ -81,7 +81,7 @@ def _leave_out(owner: Any, **replacements: Any) -> None:
 
 _leave_out(context, Ledger=_UnwrittenLedger, Submissions=_UnwrittenSubmissions)
 _leave_out(holds, place=_place, take=_nothing, release=_nothing)
-_leave_out(intents, open=_nothing, accept=_done, close=_done)
+_leave_out(intents, open=_nothing, accept=_done, close=_done, get=_nothing)
 _leave_out(transcripts, record=_record_job, mark_status=_done, mark_settled=_done)
 _leave_out(price_books, newest_id=_nothing)
 _leave_out(usage, record=_done)
