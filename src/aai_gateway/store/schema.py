@@ -12,8 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: what a store must be at before it is used."""
+
+TRAFFIC_BUCKETS = 16
+"""Buckets of added time in a row of `traffic`."""
 
 POSTGRES_SCHEMA = "aai_gateway"
 """Our tables' own schema on Postgres: LiteLLM's Prisma migrations take all of `public` for theirs."""
@@ -312,8 +315,9 @@ usage = sa.Table(
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "team_id", "created_at", "id"),
     sa.Index(None, "key_hash", "created_at", "id"),
-    # Holds all that /metrics sums up over every row.
-    sa.Index(None, "team_id", "service", "region", "micros"),
+    # The latest of one service: a team's chats among its many jobs, or the other way round.
+    sa.Index(None, "team_id", "service", "created_at", "id"),
+    sa.Index(None, "key_hash", "service", "created_at", "id"),
 )
 _flagged = usage.c.priced_as.is_not(None)
 sa.Index(
@@ -334,6 +338,33 @@ usage_tags = sa.Table(
     sa.Column("usage_id", sa.BigInteger, sa.ForeignKey("usage.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.Text, primary_key=True),
     sa.Index(None, "tag"),
+)
+
+# What the rows of `usage` add up to, kept in the transaction that writes them: pages and metrics read these.
+# `core.rollups` says what the parts are. Texts that do not apply are empty: a primary key takes no NULL.
+usage_sums = sa.Table(
+    "usage_sums",
+    metadata,
+    # A team's id, empty for what belongs to none, `*` for all together.
+    sa.Column("team_id", sa.Text, primary_key=True),
+    sa.Column("part", sa.Text, primary_key=True),
+    # A UTC day, YYYY-MM-DD, or a UTC month, YYYY-MM.
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("service", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, primary_key=True),
+    # Of a line item, a key (its hash) or a tag.
+    sa.Column("name", sa.Text, primary_key=True),
+    *(
+        sa.Column(sum_, sa.BigInteger, nullable=False)
+        for sum_ in (
+            *("micros", "jobs", "failed", "flagged", "unknown"),
+            *("audio_seconds", "prompt_tokens", "completion_tokens", "quantity"),
+        )
+    ),
+    # Every team's sums of a period.
+    sa.Index(None, "period", "part"),
+    sqlite_with_rowid=False,
 )
 
 holds = sa.Table(
@@ -476,4 +507,65 @@ audit_log = sa.Table(
     sa.Column("previous_hash", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.UniqueConstraint("hash"),
+)
+
+# What each `aai-gateway reconcile` found, for the page that shows the last difference.
+reconciliations = sa.Table(
+    "reconciliations",
+    metadata,
+    sa.Column("id", _SEQUENCE, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("quick", sa.Boolean, nullable=False),
+    sa.Column("compared", sa.BigInteger, nullable=False),
+    # Jobs that remain to be explained, by how much they cost more than is booked, and how many have no sum.
+    sa.Column("findings", sa.BigInteger, nullable=False),
+    sa.Column("difference_micros", sa.BigInteger, nullable=False),
+    sa.Column("without_a_sum", sa.BigInteger, nullable=False),
+    sa.Column("fixed", sa.BigInteger, nullable=False),
+    sa.Index(None, "region", "id"),
+)
+
+# Who is signed in to the dashboard: the cookie's id as a hash, and the key's, NULL for the master key.
+dashboard_sessions = sa.Table(
+    "dashboard_sessions",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("key_hash", sa.Text, index=True),
+    # Of the master key as it was: another master key ends the session.
+    sa.Column("master_hash", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Requests that were answered, added to by every process every few seconds: `total` since the beginning, and
+# by the UTC minute, YYYY-MM-DDTHH:MM, for a day. `core.traffic` has the bounds of the buckets.
+traffic = sa.Table(
+    "traffic",
+    metadata,
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, primary_key=True),
+    # Empty where the request had none.
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("status", sa.Integer, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("bytes_in", sa.BigInteger, nullable=False),
+    sa.Column("bytes_out", sa.BigInteger, nullable=False),
+    # Time that the gateway itself took, of the requests whose waiting for others is known.
+    sa.Column("added_count", sa.BigInteger, nullable=False),
+    sa.Column("added_microseconds", sa.BigInteger, nullable=False),
+    *(sa.Column(f"bucket_{number}", sa.BigInteger, nullable=False) for number in range(TRAFFIC_BUCKETS)),
+)
+
+# The same for what was asked of other hosts: how each request to one ended.
+upstream_traffic = sa.Table(
+    "upstream_traffic",
+    metadata,
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True),
+    # `ok`, a status such as `429` or `500`, `unreachable`, `timeout` or `broken`.
+    sa.Column("outcome", sa.Text, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
 )

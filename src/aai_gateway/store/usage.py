@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.regions import Region
 from aai_gateway.core.usage_rows import Service
 from aai_gateway.core.usage_rows import UsageRow as UsageRow
-from aai_gateway.store import holds, notices
+from aai_gateway.store import holds, notices, usage_sums
 from aai_gateway.store._budgets import accounts, save
 from aai_gateway.store._usage_filter import ALL, conditions
 from aai_gateway.store._usage_filter import UsageFilter as UsageFilter
@@ -67,10 +67,13 @@ async def record(connection: AsyncConnection, row: UsageRow, held: Hold | None =
     status "unknown" gives way to one that knows. A budget whose period has ended by `created_at` begins its
     next one. The charge that spends a soft budget leaves a notice, once in each period.
     """
-    if not await insert_new(connection, usage, _values(row)) and not await _replace_unknown(connection, row):
-        if held is not None:
-            await holds.give_back(connection, held, row.created_at)
-        return False
+    before: UsageRow | None = None
+    if not await insert_new(connection, usage, _values(row)):
+        before = await _replace_unknown(connection, row)
+        if before is None:
+            if held is not None:
+                await holds.give_back(connection, held, row.created_at)
+            return False
     released = 0
     if held is not None and (held.key_hash, held.team_id) == (row.key_hash, row.team_id):
         released = held.micros
@@ -83,19 +86,26 @@ async def record(connection: AsyncConnection, row: UsageRow, held: Hold | None =
         if budget.warned and not account.budget.warned:
             await notices.add_soft_budget(connection, account.scope, account.name, budget, row.created_at)
         await save(connection, account, budget, charged_micros=row.micros)
+    # Last: whoever writes sums has the gateway's budget locked, so no two wait for each other's.
+    if before is None:
+        await usage_sums.add(connection, row)
+    else:
+        await usage_sums.replace(connection, before, row)
     return True
 
 
-async def _replace_unknown(connection: AsyncConnection, row: UsageRow) -> bool:
-    """Write over a row that was booked at nothing because nobody knew how it ended."""
+async def _replace_unknown(connection: AsyncConnection, row: UsageRow) -> UsageRow | None:
+    """Write over a row that was booked at nothing because nobody knew how it ended; the row as it was."""
     if row.status == "unknown":
-        return False
+        return None
     is_it = sa.and_(_is_source(row), _c.status == "unknown")
-    await connection.execute(
-        sa.delete(usage_tags).where(usage_tags.c.usage_id.in_(sa.select(_c.id).where(is_it)))
-    )
-    changed = await connection.execute(sa.update(usage).where(is_it).values(_values(row)))
-    return changed.rowcount == 1
+    found = (await connection.execute(sa.select(usage).where(is_it).with_for_update())).mappings().first()
+    if found is None:
+        return None
+    before = _usage_of(found)
+    await connection.execute(sa.delete(usage_tags).where(usage_tags.c.usage_id == before.id))
+    await connection.execute(sa.update(usage).where(_c.id == before.id).values(_values(row)))
+    return before
 
 
 def _is_source(row: UsageRow) -> sa.ColumnElement[bool]:

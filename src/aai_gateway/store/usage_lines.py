@@ -64,7 +64,7 @@ class UnknownCompletions:
     held_micros: int
 
 
-class _Lines:
+class Lines:
     """`usage` joined with its line items, whose values are text."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -89,7 +89,7 @@ async def line_sums(connection: AsyncConnection, where: UsageFilter = ALL) -> li
 
     Their sum is the rows'. Completions whose answer never came have no line that was charged.
     """
-    lines = _Lines(connection)
+    lines = Lines(connection)
     groups = (
         _c.service,
         _c.region,
@@ -122,7 +122,7 @@ def _order(line: LineSum) -> tuple[Any, ...]:
 
 async def flagged(connection: AsyncConnection, where: UsageFilter = ALL) -> list[Flagged]:
     """What was charged at another price than its own, by service, model and line, the dearest first."""
-    lines = _Lines(connection)
+    lines = Lines(connection)
     groups = (_c.service, _c.model, lines.text("name"), _c.priced_as)
     moments = (
         sa.func.min(_c.created_at, type_=UtcDateTime()),
@@ -147,7 +147,7 @@ async def flagged(connection: AsyncConnection, where: UsageFilter = ALL) -> list
 
 async def unknown_completions(connection: AsyncConnection, where: UsageFilter = ALL) -> UnknownCompletions:
     """Completions that are on record at nothing because nobody knows how they ended."""
-    lines = _Lines(connection)
+    lines = Lines(connection)
     query = sa.select(sa.func.count(sa.distinct(_c.id)), lines.sum("held_micros"))
     query = query.select_from(lines.joined_if_any).where(_c.status == "unknown", *conditions(where))
     count, held_micros = (await connection.execute(query)).one()
