@@ -9,10 +9,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from aai_gateway.gateway.dashboard.paths import PREFIX
 from aai_gateway.gateway.dashboard.rendering import render
+from aai_gateway.gateway.dashboard.scope import home_of
 from aai_gateway.gateway.dashboard.sessions import Viewer, root_of
-
-_FOR_ALL = (("Overview", ""),)
-_FOR_MASTER = ()
 
 
 def page(
@@ -26,9 +24,14 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """A template with `values` besides `root`, `viewer`, `pages` and `page_name`."""
-    pages = _FOR_ALL + (_FOR_MASTER if viewer is not None and viewer.is_admin else ())
+    pages = () if viewer is None else pages_of(viewer)
     shared = {"root": root_of(request), "viewer": viewer, "pages": pages, "page_name": page_name}
     return HTMLResponse(render(template, {**shared, **values}), status_code=status, headers=headers)
+
+
+def pages_of(viewer: Viewer) -> tuple[tuple[str, str], ...]:
+    """The pages that the head of each page leads to: name, and path below the dashboard's."""
+    return (("Overview", home_of(viewer.caller)),)
 
 
 def see_other(request: Request, path: str) -> RedirectResponse:
