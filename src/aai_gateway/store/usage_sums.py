@@ -79,13 +79,13 @@ def _adding(name: str) -> Any:
 async def read(
     connection: AsyncConnection,
     part: Part,
-    periods: Sequence[str],
+    periods: Sequence[str] | None,
     *,
     by: Sequence[Group] = (),
     team_id: str | None = ALL_TEAMS,
     limit: int | None = None,
 ) -> list[SumRow]:
-    """The sums of a part over `periods`, for each combination of `by`, dearest first.
+    """The sums of a part over `periods`, or since the beginning, for each combination of `by`, dearest first.
 
     Of one team, of what belongs to none (`NO_TEAM`), of all together, or, with None, of each of them: then
     `by` has `team_id` to tell them apart, `ALL_TEAMS` not among them.
@@ -94,7 +94,9 @@ async def read(
     groups = [_c[name] for name in by]
     micros = sa.func.sum(_c.micros)
     query = sa.select(*groups, *(sa.func.coalesce(sa.func.sum(_c[sum_]), 0) for sum_ in SUMS))
-    query = query.where(whose, _c.part == part, _c.period.in_(periods)).group_by(*groups)
+    # Every row is in a month.
+    when = sa.func.length(_c.period) == len("2026-11") if periods is None else _c.period.in_(periods)
+    query = query.where(whose, _c.part == part, when).group_by(*groups)
     if groups:
         query = query.having(sa.func.sum(_c.jobs) != 0).order_by(micros.desc(), *groups).limit(limit)
     rows = (await connection.execute(query)).all()

@@ -120,9 +120,7 @@ async def _teams(
 async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> list[TeamRow]:
     spent = {
         row.keys["team_id"]: row.sums.micros
-        for row in await usage_sums.read(
-            connection, "total", period.covering, by=["team_id"], team_id=None
-        )
+        for row in await usage_sums.read(connection, "total", period.covering, by=["team_id"], team_id=None)
     }
     rates = await recent_days(connection, now.date())
     rows = []
@@ -156,5 +154,3 @@ def _order(row: TeamRow) -> tuple[float, int, str]:
     """Teams whose budget is spent, then those that will run out, soonest first, then the dearest."""
     assert row.outlook is not None
     return row.outlook.order, -row.micros, row.name
-
-

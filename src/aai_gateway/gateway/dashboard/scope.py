@@ -7,13 +7,13 @@ things, or has no team, sees those alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.owners import key_owner, team_owner
 from aai_gateway.core.tenancy import Caller, Team, VirtualKey
 from aai_gateway.errors import Refused
+from aai_gateway.gateway.dashboard.paths import segment
 from aai_gateway.store import keys, teams
 
 
@@ -63,7 +63,7 @@ def home_of(caller: Caller) -> str:
 
 def team_path(team_id: str) -> str:
     """The path of a team's page below the dashboard's."""
-    return f"/teams/{quote(team_id, safe='')}"
+    return f"/teams/{segment(team_id)}"
 
 
 async def scope_of(connection: AsyncConnection, caller: Caller, team_id: str | None) -> Scope:

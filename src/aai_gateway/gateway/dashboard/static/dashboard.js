@@ -26,6 +26,7 @@ const writers = {
       maximumFractionDigits: Number(digits),
     }).format(value),
   count: (value) => number({}).format(value),
+  ms: (value) => `${number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value * 1000)} ms`,
   audio: (value) => {
     const [amount, unit] = value >= 3600 ? [value / 3600, "h"] : [value / 60, "min"];
     return `${number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(amount)} ${unit}`;
