@@ -527,16 +527,25 @@ reconciliations = sa.Table(
     sa.Index(None, "region", "id"),
 )
 
-# Who is signed in to the dashboard: the cookie's id as a hash, and the key's, NULL for the master key.
+# Who is signed in to the dashboard: the hash of the cookie's id, and that of the secret that was shown, with
+# which the session ends; NULL for the master key.
 dashboard_sessions = sa.Table(
     "dashboard_sessions",
     metadata,
     sa.Column("hash", sa.Text, primary_key=True),
-    sa.Column("key_hash", sa.Text, index=True),
-    # Of the master key as it was: another master key ends the session.
+    sa.Column("secret_hash", sa.Text, sa.ForeignKey("key_secrets.hash", ondelete="CASCADE"), index=True),
+    # Of the master key as it was, keyed: another master key ends the session.
     sa.Column("master_hash", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Forms of the dashboard that made a secret: each does it once, however often it is sent.
+dashboard_forms = sa.Table(
+    "dashboard_forms",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("used_at", UtcDateTime, nullable=False, index=True),
 )
 
 # Requests that were answered, added to by every process every few seconds: `total` since the beginning, and

@@ -103,14 +103,27 @@ def _sessions() -> None:
     op.create_table(
         "dashboard_sessions",
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("key_hash", sa.Text()),
+        sa.Column("secret_hash", sa.Text()),
         sa.Column("master_hash", sa.Text()),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("expires_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_dashboard_sessions"),
+        sa.ForeignKeyConstraint(
+            ["secret_hash"],
+            ["key_secrets.hash"],
+            name="fk_dashboard_sessions_secret_hash_key_secrets",
+            ondelete="CASCADE",
+        ),
     )
-    for column in ("key_hash", "expires_at"):
+    for column in ("secret_hash", "expires_at"):
         op.create_index(f"ix_dashboard_sessions_{column}", "dashboard_sessions", [column])
+    op.create_table(
+        "dashboard_forms",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("used_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_dashboard_forms"),
+    )
+    op.create_index("ix_dashboard_forms_used_at", "dashboard_forms", ["used_at"])
 
 
 def _traffic() -> None:
