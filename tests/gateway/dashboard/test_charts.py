@@ -46,7 +46,9 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert ((0, 0.0),) == chart.ticks
 
 
-@pytest.mark.parametrize(("count", "marked"), [(1, ["0"]), (2, ["0", "1"]), (31, ["0", "8", "15", "22", "30"])])
+@pytest.mark.parametrize(
+    ("count", "marked"), [(1, ["0"]), (2, ["0", "1"]), (31, ["0", "8", "15", "22", "30"])]
+)
 def test_a_few_labels_stand_below(count: int, marked: list[str]) -> None:
     labels = [str(number) for number in range(count)]
     chart = stacked_columns(labels, [Series("s", (1,) * count)])

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from aai_gateway.errors import GatewayError, Refused
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.gateway.dashboard import sign_in, static_files
+from aai_gateway.gateway.dashboard import sign_in, static_files, views
 from aai_gateway.gateway.dashboard.pages import page, see_other
 from aai_gateway.gateway.dashboard.paths import PREFIX
 from aai_gateway.gateway.dashboard.sessions import COOKIE, Sessions, SignInNeeded, cookie_of
@@ -25,7 +25,7 @@ from aai_gateway.gateway.wire import ClientGone, Message, Receive, Scope, Send
 
 log = logging.getLogger("aai_gateway")
 
-_ROUTES = [*sign_in.ROUTES, *static_files.ROUTES]
+_ROUTES = [*views.ROUTES, *sign_in.ROUTES, *static_files.ROUTES]
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "

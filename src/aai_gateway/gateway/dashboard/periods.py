@@ -181,4 +181,3 @@ def _month(text: str) -> date:
 
 def _next_month(first: date) -> date:
     return (first.replace(day=1) + timedelta(days=32)).replace(day=1)
-

@@ -54,7 +54,7 @@ def environment() -> Environment:
         "lag": lag,
         "shortened": shortened,
     }
-    made.globals["static"] = static_name
+    made.globals |= {"static": static_name, "digits_of": digits_of}
     return made
 
 
@@ -76,11 +76,16 @@ def address(query: Iterable[tuple[str, str]]) -> str:
     return f"?{urlencode(list(query))}"
 
 
+def digits_of(largest: int) -> int:
+    """Decimals for amounts that stand under each other and are this large together."""
+    return 2 if abs(largest) >= WHOLE_FROM else 4
+
+
 def amount(micros: int | None, digits: int | None = None) -> Markup:
     """Micro-dollars as `$1,234.56`; smaller sums with four decimals, the exact one on hover."""
     if micros is None:
         return Markup('<span class="none">–</span>')
-    digits = digits if digits is not None else (2 if abs(micros) >= WHOLE_FROM or not micros else 4)
+    digits = digits if digits is not None else (digits_of(micros) if micros else 2)
     sign = "−" if micros < 0 else ""
     text = f"{sign}${abs(micros) / MICROS_PER_DOLLAR:,.{digits}f}"
     return Markup('<data class="usd" value="{}" data-digits="{}" title="${}">{}</data>').format(

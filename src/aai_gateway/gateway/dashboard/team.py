@@ -190,7 +190,9 @@ async def chat_models(connection: AsyncConnection, scope: Scope) -> list[str]:
     if scope.team_id is None:
         return []
     months = await usage_sums.read(connection, "model", None, by=["service", "model"], team_id=scope.team_id)
-    return sorted({row.keys["model"] for row in months if row.keys["service"] == "chat" and row.keys["model"]})
+    return sorted(
+        {row.keys["model"] for row in months if row.keys["service"] == "chat" and row.keys["model"]}
+    )
 
 
 def _transcripts_of(scope: Scope, filters: Filters | None = None) -> transcript_lines.Wanted:

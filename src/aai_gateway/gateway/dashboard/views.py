@@ -116,7 +116,10 @@ async def show_audit(request: Request) -> Response:
         entries = await list_entries(connection, where, limit=AUDIT_SHOWN + 1, before=before, after=after)
     goes_on = len(entries) > AUDIT_SHOWN
     entries = sorted(entries[:AUDIT_SHOWN], key=lambda entry: -entry.seq)
-    has_older, has_newer = (after is not None or goes_on), (before is not None or goes_on and after is not None)
+    has_older, has_newer = (
+        (after is not None or goes_on),
+        (before is not None or goes_on and after is not None),
+    )
     kept = [(name, text) for name, text in filters.items() if text]
     return page(
         request,
