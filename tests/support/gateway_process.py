@@ -116,7 +116,10 @@ class GatewayProcess:
     def kill(self) -> None:
         """SIGKILL, its workers too; then its port is free again."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # a fork of a moment ago: it has no group of its own yet
+                os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
             with contextlib.suppress(OSError):
                 while True:
