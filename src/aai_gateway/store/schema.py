@@ -12,11 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from aai_gateway.core.traffic import BUCKETS
+
 REVISION = "0004"
 """The newest migration: what a store must be at before it is used."""
-
-TRAFFIC_BUCKETS = 16
-"""Buckets of added time in a row of `traffic`."""
 
 POSTGRES_SCHEMA = "aai_gateway"
 """Our tables' own schema on Postgres: LiteLLM's Prisma migrations take all of `public` for theirs."""
@@ -568,7 +567,7 @@ traffic = sa.Table(
     # Time that the gateway itself took, of the requests whose waiting for others is known.
     sa.Column("added_count", sa.BigInteger, nullable=False),
     sa.Column("added_microseconds", sa.BigInteger, nullable=False),
-    *(sa.Column(f"bucket_{number}", sa.BigInteger, nullable=False) for number in range(TRAFFIC_BUCKETS)),
+    *(sa.Column(f"bucket_{number}", sa.BigInteger, nullable=False) for number in range(BUCKETS)),
 )
 
 # The same for what was asked of other hosts: how each request to one ended.
