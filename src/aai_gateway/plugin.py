@@ -48,7 +48,7 @@ def _install() -> ChatHooks:
         return DataPlane(
             LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
-            management=management_app(store, litellm_host.is_master_key, guesses),
+            management=management_app(store, litellm_host.is_master_key, guesses, settings.metrics_token),
             webhooks=WebhookRoutes(runtime.ready),
             is_management=is_management_path,
             client_timeout=settings.client_timeout,

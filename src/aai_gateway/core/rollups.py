@@ -30,8 +30,8 @@ NO_TEAM = ""
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Micro-dollars, jobs (`failed` were free, `flagged` charged at a fallback, `unknown` never answered),
-    whole seconds, tokens. `flagged_micros` is what the flagged ones were charged. `quantity` is a line item's,
-    in its own unit; other parts have none."""
+    whole seconds, tokens. `flagged_micros` is what the flagged ones were charged. `quantity` is a line
+    item's, in its own unit; other parts have none."""
 
     micros: int = 0
     jobs: int = 0
