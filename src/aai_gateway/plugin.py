@@ -49,7 +49,7 @@ def _install() -> ChatHooks:
         return DataPlane(
             LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
-            management=management_app(store, litellm_host.is_master_key, guesses),
+            management=management_app(store, litellm_host.is_master_key, guesses, settings.metrics_token),
             webhooks=WebhookRoutes(runtime.ready),
             dashboard=Dashboard(runtime.ready, litellm_host.master_key),
             is_management=is_management_path,

@@ -162,6 +162,7 @@ def gateway_process(emulator: Emulator, directory: Path, *arguments: str, **over
         "AAI_GATEWAY_LLM_US_URL": emulator.urls.llm_us,
         "AAI_GATEWAY_LLM_EU_URL": emulator.urls.llm_eu,
         "AAI_GATEWAY_DATA_DIR": str(data_dir),
+        "AAI_GATEWAY_METRICS_TOKEN": secrets.token_urlsafe(32),
         # The emulator's account has no limit: no test waits for its turn unless it says so.
         "AAI_GATEWAY_ACCOUNT_REQUESTS_PER_5_MINUTES": "1000000000",
         # All tests come from one address; one that guesses keys must not make the others wait.

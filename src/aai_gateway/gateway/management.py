@@ -1,7 +1,8 @@
 """`/key/*` and `/team/*` in LiteLLM's shapes, on our store: for when LiteLLM has no database of its own.
 
 Scripts written for LiteLLM keep working. The master key may do everything here, anyone else nothing. Each
-request is one transaction: it happens whole or not at all. `/metrics` stands beside them: the same key.
+request is one transaction: it happens whole or not at all. `/metrics` stands beside them: the same key, or a
+token that opens nothing else.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from aai_gateway.store.audit_log import acting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pydantic import SecretStr
     from sqlalchemy.ext.asyncio import AsyncConnection
     from starlette.types import ASGIApp
 
@@ -61,12 +63,13 @@ def management_app(
     store_getter: Callable[[], Awaitable[Store]],
     authorize_admin: Callable[[str], bool],
     guesses: Guesses | None = None,
+    metrics_token: SecretStr | None = None,
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
     `authorize_admin` says whether a presented key is the master key; `guesses` are those of
-    the whole process, and without them it counts its own. Errors have LiteLLM's shape,
-    `{"error": {"message", "type", "param", "code"}}`.
+    the whole process, and without them it counts its own. `metrics_token` opens `/metrics` alone. Errors have
+    LiteLLM's shape, `{"error": {"message", "type", "param", "code"}}`.
     """
     counted = guesses or Guesses(get_settings().unknown_keys_per_minute)
 
@@ -89,9 +92,12 @@ def management_app(
 
     pages = metrics.Metrics()
 
+    def may_scrape(key: str) -> bool:
+        return metrics.is_metrics_token(key, metrics_token) or authorize_admin(key)
+
     async def scrape(request: Request) -> Response:
         store = await store_getter()
-        await _require_admin(store, request, authorize_admin, counted)
+        await _require_admin(store, request, may_scrape, counted)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
 
     return Starlette(

@@ -195,6 +195,7 @@ def _day_queries(connection: AsyncConnection, day: date) -> list[sa.Select[Any]]
         sa.func.count(),
         sa.func.sum(sa.case((_u.status == "error", 1), else_=0)),
         sa.func.sum(sa.case((_u.priced_as.is_not(None), 1), else_=0)),
+        sa.func.sum(sa.case((_u.priced_as.is_not(None), _u.micros), else_=0)),
         sa.func.sum(sa.case((_u.status == "unknown", 1), else_=0)),
         sa.func.sum(_u.audio_seconds),
         sa.func.sum(_u.prompt_tokens),
@@ -202,7 +203,7 @@ def _day_queries(connection: AsyncConnection, day: date) -> list[sa.Select[Any]]
         sa.literal(0),
     )
     lines = Lines(connection)
-    item = (lines.sum("micros"), sa.func.count(), *[sa.literal(0)] * 6, lines.sum("quantity"))
+    item = (lines.sum("micros"), sa.func.count(), *[sa.literal(0)] * 7, lines.sum("quantity"))
     tagged = usage.join(usage_tags, usage_tags.c.usage_id == _u.id)
     key = sa.func.coalesce(_u.key_hash, "")
 
