@@ -243,8 +243,8 @@ sa.Index(
     sqlite_where=IS_UNSETTLED,
     postgresql_where=IS_UNSETTLED,
 )
-# Holds all that is counted of the jobs under way, and lists them, whosever they are: they are few. Of a column
-# that its condition names, SQLite asks the row unless the index has it.
+# Holds all that is counted of the jobs under way, and lists them, whosever they are: they are few. It has the
+# column of its condition too, for which SQLite would look at each row.
 sa.Index(
     "ix_transcripts_unsettled_latest",
     *(
