@@ -15,6 +15,7 @@ from aai_gateway.gateway import litellm_budget, litellm_host, server_host
 from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
+from aai_gateway.gateway.dashboard.app import Dashboard
 from aai_gateway.gateway.data_plane import DataPlane
 from aai_gateway.gateway.litellm_door import LiteLLMDoor
 from aai_gateway.gateway.llm_routes import LLM_HANDLERS
@@ -48,8 +49,9 @@ def _install() -> ChatHooks:
         return DataPlane(
             LiteLLMDoor(inner, admit=admit, body_limit=settings.max_body_bytes),
             speech=speech,
-            management=management_app(store, litellm_host.is_master_key, guesses),
+            management=management_app(store, litellm_host.is_master_key, guesses, settings.metrics_token),
             webhooks=WebhookRoutes(runtime.ready),
+            dashboard=Dashboard(runtime.ready, litellm_host.master_key),
             is_management=is_management_path,
             client_timeout=settings.client_timeout,
             root_paths=litellm_host.root_paths(),

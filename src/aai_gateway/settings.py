@@ -118,6 +118,10 @@ class Settings(BaseSettings):
         20, gt=0, description="Unknown keys that one address may present in a minute before it has to wait."
     )
 
+    metrics_token: SecretStr | None = Field(
+        None, description="Opens /metrics and nothing else, so that Prometheus need not hold the master key."
+    )
+
     # The account's own limits, shared between teams
     account_requests_per_5_minutes: int = Field(
         20_000,
@@ -172,6 +176,15 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        text = token.get_secret_value().strip() if token is not None else ""
+        if text and len(text) < 16:
+            raise ValueError("Must have at least 16 characters.")
+        # Compose files set it to nothing where there is none.
+        return SecretStr(text) if text else None
 
     @field_validator("secret")
     @classmethod

@@ -24,7 +24,14 @@ async def receive() -> Message:
     return {"type": "http.disconnect"}
 
 
-def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, webhooks: ASGIApp, *roots: str) -> DataPlane:
+def plane(
+    inner: ASGIApp,
+    speech: ASGIApp,
+    management: ASGIApp,
+    webhooks: ASGIApp,
+    dashboard: ASGIApp,
+    *roots: str,
+) -> DataPlane:
     def is_management(method: str, path: str) -> bool:
         return (method, path) == ("POST", "/key/generate")
 
@@ -33,6 +40,7 @@ def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, webhooks: ASGIAp
         speech=speech,
         management=management,
         webhooks=webhooks,
+        dashboard=dashboard,
         is_management=is_management,
         client_timeout=60,
         root_paths=roots,
@@ -41,7 +49,7 @@ def plane(inner: ASGIApp, speech: ASGIApp, management: ASGIApp, webhooks: ASGIAp
 
 async def served_by(path: str, *roots: str, kind: str = "http", root_path: str = "") -> tuple[str, Any]:
     """Who serves a path, and the scope that it got."""
-    apps = {"inner": Spy(), "speech": Spy(), "management": Spy(), "webhooks": Spy()}
+    apps = {"inner": Spy(), "speech": Spy(), "management": Spy(), "webhooks": Spy(), "dashboard": Spy()}
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -76,6 +84,14 @@ async def served_by(path: str, *roots: str, kind: str = "http", root_path: str =
         ("/v1/chat/completions", ("/root",), "inner"),
         ("/rooted/key/generate", ("/root",), "inner"),
         ("/", (), "inner"),
+        ("/dashboard", (), "dashboard"),
+        ("/dashboard/", (), "dashboard"),
+        ("/dashboard/teams/new", (), "dashboard"),
+        ("/root/dashboard", ("/root",), "dashboard"),
+        ("/dashboards", (), "inner"),
+        ("/Dashboard", (), "inner"),
+        ("//dashboard", (), "inner"),
+        ("/x/../dashboard", (), "inner"),
     ],
 )
 async def test_who_serves_a_path(path: str, roots: tuple[str, ...], server: str):
@@ -96,7 +112,7 @@ async def test_assemblyais_routes_can_hand_on_to_litellm_with_what_is_noted():
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/llm-gateway.assemblyai/v1", "headers": []}
-    await plane(inner, speech, Spy(), Spy())(scope, receive, send)
+    await plane(inner, speech, Spy(), Spy(), Spy())(scope, receive, send)
     assert [(b"x-noted", b"/v1/chat/completions")] == sent[0]["headers"]
 
 
@@ -123,7 +139,7 @@ async def test_a_lifespan_is_litellms():
     async def send(message: Message) -> None:
         pass
 
-    await plane(inner, Spy(), Spy(), Spy())({"type": "lifespan"}, receive, send)
+    await plane(inner, Spy(), Spy(), Spy(), Spy())({"type": "lifespan"}, receive, send)
     assert ["lifespan"] == [scope["type"] for scope in inner.scopes]
 
 
@@ -152,5 +168,20 @@ async def test_assemblyais_retry_after_reaches_the_client(
         started.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
-    await plane(refused, Spy(), Spy(), Spy())(scope, receive, send)
+    await plane(refused, Spy(), Spy(), Spy(), Spy())(scope, receive, send)
     assert expected == dict(started[0]["headers"]).get(b"retry-after")
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path", "roots"),
+    [
+        ("/root/dashboard/teams", "", ("/root",)),
+        ("/root/dashboard/teams", "/root", ()),
+        ("/dashboard/teams", "/root/", ()),  # a proxy has cut it off
+    ],
+)
+async def test_the_dashboard_learns_the_root_that_its_links_need(
+    path: str, root_path: str, roots: tuple[str, ...]
+):
+    name, scope = await served_by(path, *roots, root_path=root_path)
+    assert ("dashboard", "/root", "/root/dashboard/teams") == (name, scope["root_path"], scope["path"])

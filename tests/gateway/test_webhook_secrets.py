@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
-from aai_gateway.gateway.webhook_secrets import FILE_NAME, WebhookSecrets, new_webhook_id, webhook_secrets
+from aai_gateway.gateway.derived_keys import FILE_NAME
+from aai_gateway.gateway.webhook_secrets import WebhookSecrets, new_webhook_id, webhook_secrets
 from aai_gateway.settings import Settings
 
 SECRETS = WebhookSecrets("a secret of the tests")

@@ -1,4 +1,5 @@
-"""What stands in front of LiteLLM: AssemblyAI's routes, the webhooks' and, without a database, management.
+"""What stands in front of LiteLLM: AssemblyAI's routes, webhooks, the dashboard and, without a database,
+management.
 
 Everything else goes on to LiteLLM untouched.
 """
@@ -13,6 +14,7 @@ from typing import Any
 from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
+from aai_gateway.gateway.dashboard.paths import is_dashboard_path
 from aai_gateway.gateway.webhook_paths import is_webhook_path
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send, patient
 
@@ -65,6 +67,7 @@ class DataPlane:
         speech: ASGIApp,
         management: ASGIApp,
         webhooks: ASGIApp,
+        dashboard: ASGIApp,
         is_management: Callable[[str, str], bool],
         client_timeout: float,
         root_paths: tuple[str, ...] = (),
@@ -73,6 +76,7 @@ class DataPlane:
         self._speech = speech
         self._management = management
         self._webhooks = webhooks
+        self._dashboard = dashboard
         self._is_management = is_management
         self._root_paths = root_paths
         self._client_timeout = client_timeout
@@ -93,6 +97,9 @@ class DataPlane:
             if scope["type"] == "http" and is_webhook_path(path):
                 await self._webhooks({**scope, "root_path": root}, receive, send)
                 return
+            if scope["type"] == "http" and is_dashboard_path(path):
+                await self._dashboard(_below(scope, root, path), receive, send)
+                return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
@@ -112,6 +119,12 @@ class DataPlane:
         path = scope["path"]
         candidates = (str(scope.get("root_path") or "").rstrip("/"), *self._root_paths)
         return ["", *(root for root in candidates if root and path.startswith(f"{root}/"))]
+
+
+def _below(scope: Scope, root: str, path: str) -> Scope:
+    """A request as its client made it: below a root path also where a proxy in front has cut that off."""
+    root = root or str(scope.get("root_path") or "").rstrip("/")
+    return {**scope, "root_path": root, "path": f"{root}{path}"}
 
 
 def _with_notes(send: Send, noted: Notes) -> Send:

@@ -89,6 +89,13 @@ class Identity:
         self.last_used.note(found.key, now)
         return caller
 
+    async def caller_of_secret(self, secret_hash: str) -> Caller:
+        """The caller for whom a secret stands that was accepted once. Raises Unauthenticated or Forbidden."""
+        found = await self._cache.get(("secret", secret_hash), lambda: self._read_secret(secret_hash))
+        if found is None:
+            raise Unauthenticated
+        return require_usable(found.key, found.team, utc_now(), found.secret)
+
     async def caller_of_hash(self, key_hash: str) -> Caller:
         """The caller whose key has this id. Raises Unauthenticated or Forbidden."""
         found = await self._cache.get(("key", key_hash), lambda: self._read_key(key_hash))

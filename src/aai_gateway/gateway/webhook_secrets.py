@@ -1,26 +1,21 @@
-"""What the webhooks' secret does: it signs callback URLs and their header, and encrypts what is kept.
-
-Each purpose has a key of its own, derived by HKDF (RFC 5869), so that none tells of another.
+"""What the gateway's secret does for webhooks: it signs callback URLs and their header, and encrypts what is
+kept.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
 
 from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
-from aai_gateway.secret_file import stored_secret
+from aai_gateway.gateway.derived_keys import derived_key, gateway_secret, signature
 from aai_gateway.settings import Settings
 
-FILE_NAME = "webhooks.key"
 HEADER_NAME = "X-AAI-Gateway-Webhook"
 """The header that AssemblyAI is asked to send with a callback."""
 
@@ -33,40 +28,34 @@ def new_webhook_id() -> str:
 
 
 def webhook_secrets(settings: Settings) -> WebhookSecrets:
-    """Those of the setting, or of a file in the data directory that is made at its first use.
-
-    Raises ConfigurationError.
-    """
-    if settings.secret is not None:
-        return WebhookSecrets(settings.secret.get_secret_value())
-    path = settings.data_path / FILE_NAME
-    return WebhookSecrets(stored_secret(path, "webhooks' secret", lambda: secrets.token_urlsafe(32))[0])
+    """Those of the gateway's secret. Raises ConfigurationError."""
+    return WebhookSecrets(gateway_secret(settings))
 
 
 class WebhookSecrets:
     """Signs and encrypts with the keys of one secret."""
 
     def __init__(self, secret: str) -> None:
-        self._url_key = _derived(secret, b"aai-gateway callback url")
-        self._header_key = _derived(secret, b"aai-gateway callback header")
-        self._fernet = Fernet(base64.urlsafe_b64encode(_derived(secret, b"aai-gateway webhook header")))
+        self._url_key = derived_key(secret, b"aai-gateway callback url")
+        self._header_key = derived_key(secret, b"aai-gateway callback header")
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived_key(secret, b"aai-gateway webhook header")))
 
     def token(self, region: Region, webhook_id: str) -> str:
         """What stands in the callback URL: the id and its signature."""
-        return f"{webhook_id}.{_signature(self._url_key, region, webhook_id)}"
+        return f"{webhook_id}.{_signed(self._url_key, region, webhook_id)}"
 
     def webhook_id(self, region: Region, token: str) -> str | None:
         """The id in a token of this region that was signed here, else None; in constant time."""
         found = _TOKEN.fullmatch(token)
         if found is None:
             return None
-        webhook_id, signature = found.groups()
-        genuine = hmac.compare_digest(_signature(self._url_key, region, webhook_id), signature)
+        webhook_id, signed = found.groups()
+        genuine = hmac.compare_digest(_signed(self._url_key, region, webhook_id), signed)
         return webhook_id if genuine else None
 
     def header_value(self, region: Region, webhook_id: str) -> str:
         """The value of HEADER_NAME that a callback must bring."""
-        return _signature(self._header_key, region, webhook_id)
+        return _signed(self._header_key, region, webhook_id)
 
     def is_header_value(self, region: Region, webhook_id: str, presented: str | None) -> bool:
         """Whether a callback's header is right; in constant time."""
@@ -87,11 +76,5 @@ class WebhookSecrets:
             ) from None
 
 
-def _derived(secret: str, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
-
-
-def _signature(key: bytes, region: Region, webhook_id: str) -> str:
-    """An HMAC-SHA256 in 43 characters."""
-    digest = hmac.digest(key, f"{region.value}/{webhook_id}".encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _signed(key: bytes, region: Region, webhook_id: str) -> str:
+    return signature(key, f"{region.value}/{webhook_id}")

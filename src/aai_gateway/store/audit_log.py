@@ -86,8 +86,8 @@ def record(
 ) -> None:
     """Note what this transaction does; it is written, in the name of who is acting, when that ends.
 
-    `target` is `team:<id>`, `key:<hash>`, `transcript:<region>/<id>`, `price_book:<number>` or `gateway`.
-    Needs `Store.write`.
+    `target` is `team:<id>`, `key:<hash>`, `transcript:<region>/<id>`, `price_book:<number>`,
+    `session:<begin of its hash>` or `gateway`. Needs `Store.write`.
     """
     events: list[Event] | None = connection.info.get(_PENDING)
     if events is None:

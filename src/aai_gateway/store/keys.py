@@ -7,7 +7,7 @@ request on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -164,6 +164,14 @@ async def list_all(connection: AsyncConnection, team_id: str | None = None) -> l
     if team_id is not None:
         query = query.where(virtual_keys.c.team_id == team_id)
     return [key_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def names_of(connection: AsyncConnection, hashes: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+    """Alias and masked form of each of these keys that is still there, by its hash."""
+    query = sa.select(*(virtual_keys.c[name] for name in ("hash", "alias", "masked"))).where(
+        virtual_keys.c.hash.in_(hashes)
+    )
+    return {row.hash: (row.alias, row.masked) for row in await connection.execute(query)}
 
 
 async def find(connection: AsyncConnection, text: str) -> VirtualKey | None:

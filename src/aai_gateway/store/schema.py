@@ -12,11 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from aai_gateway.core.traffic import BUCKETS
+
 REVISION = "0004"
 """The newest migration: what a store must be at before it is used."""
-
-TRAFFIC_BUCKETS = 16
-"""Buckets of added time in a row of `traffic`."""
 
 POSTGRES_SCHEMA = "aai_gateway"
 """Our tables' own schema on Postgres: LiteLLM's Prisma migrations take all of `public` for theirs."""
@@ -388,13 +387,25 @@ usage_sums = sa.Table(
     *(
         sa.Column(sum_, sa.BigInteger, nullable=False)
         for sum_ in (
-            *("micros", "jobs", "failed", "flagged", "unknown"),
+            *("micros", "jobs", "failed", "flagged", "flagged_micros", "unknown"),
             *("audio_seconds", "prompt_tokens", "completion_tokens", "quantity"),
         )
     ),
     # Every team's sums of a period.
     sa.Index(None, "period", "part"),
     sqlite_with_rowid=False,
+)
+# All that /metrics adds up of each team: from the index alone, a few thousand entries of each month.
+IS_MODELS_MONTH = sa.and_(
+    usage_sums.c.part == sa.literal_column("'model'"),
+    sa.func.length(usage_sums.c.period) == sa.literal_column("7"),
+)
+sa.Index(
+    "ix_usage_sums_models_months",
+    *(usage_sums.c[name] for name in ("team_id", "service", "region")),
+    *(usage_sums.c[name] for name in ("micros", "audio_seconds", "prompt_tokens", "completion_tokens")),
+    sqlite_where=IS_MODELS_MONTH,
+    postgresql_where=IS_MODELS_MONTH,
 )
 
 holds = sa.Table(
@@ -558,16 +569,25 @@ reconciliations = sa.Table(
     sa.Index(None, "region", "id"),
 )
 
-# Who is signed in to the dashboard: the cookie's id as a hash, and the key's, NULL for the master key.
+# Who is signed in to the dashboard: the hash of the cookie's id, and that of the secret that was shown, with
+# which the session ends; NULL for the master key.
 dashboard_sessions = sa.Table(
     "dashboard_sessions",
     metadata,
     sa.Column("hash", sa.Text, primary_key=True),
-    sa.Column("key_hash", sa.Text, index=True),
-    # Of the master key as it was: another master key ends the session.
+    sa.Column("secret_hash", sa.Text, sa.ForeignKey("key_secrets.hash", ondelete="CASCADE"), index=True),
+    # Of the master key as it was, keyed: another master key ends the session.
     sa.Column("master_hash", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Forms of the dashboard that made a secret: each does it once, however often it is sent.
+dashboard_forms = sa.Table(
+    "dashboard_forms",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("used_at", UtcDateTime, nullable=False, index=True),
 )
 
 # Requests that were answered, added to by every process every few seconds: `total` since the beginning, and
@@ -586,7 +606,7 @@ traffic = sa.Table(
     # Time that the gateway itself took, of the requests whose waiting for others is known.
     sa.Column("added_count", sa.BigInteger, nullable=False),
     sa.Column("added_microseconds", sa.BigInteger, nullable=False),
-    *(sa.Column(f"bucket_{number}", sa.BigInteger, nullable=False) for number in range(TRAFFIC_BUCKETS)),
+    *(sa.Column(f"bucket_{number}", sa.BigInteger, nullable=False) for number in range(BUCKETS)),
 )
 
 # The same for what was asked of other hosts: how each request to one ended.

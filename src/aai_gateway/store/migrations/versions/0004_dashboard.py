@@ -14,7 +14,7 @@ _MOMENT = sa.DateTime(timezone=True)
 _SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _PLACE = ("team_id", "part", "period", "service", "region", "model", "name")
 _SUMS = (
-    *("micros", "jobs", "failed", "flagged", "unknown"),
+    *("micros", "jobs", "failed", "flagged", "flagged_micros", "unknown"),
     *("audio_seconds", "prompt_tokens", "completion_tokens", "quantity"),
 )
 
@@ -38,6 +38,17 @@ def _sums() -> None:
     )
     _fill_sums()
     op.create_index("ix_usage_sums_period_part", "usage_sums", ["period", "part"])
+    is_models_month = sa.text("part = 'model' AND length(period) = 7")
+    op.create_index(
+        "ix_usage_sums_models_months",
+        "usage_sums",
+        [
+            *("team_id", "service", "region"),
+            *("micros", "audio_seconds", "prompt_tokens", "completion_tokens"),
+        ],
+        sqlite_where=is_models_month,
+        postgresql_where=is_models_month,
+    )
     op.drop_index("ix_usage_team_id_service_region_micros", "usage")
     for column in ("team_id", "key_hash"):
         columns = [column, "service", "created_at", "id"]
@@ -49,6 +60,7 @@ def _fill_sums() -> None:
     whole = (
         "SUM(micros), COUNT(*), SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END), "
         "SUM(CASE WHEN priced_as IS NOT NULL THEN 1 ELSE 0 END), "
+        "SUM(CASE WHEN priced_as IS NOT NULL THEN micros ELSE 0 END), "
         "SUM(CASE WHEN status = 'unknown' THEN 1 ELSE 0 END), "
         "SUM(audio_seconds), SUM(prompt_tokens), SUM(completion_tokens), 0"
     )
@@ -60,7 +72,7 @@ def _fill_sums() -> None:
     else:
         lines = "usage, json_array_elements(usage.items) AS line"
         name, micros, quantity = (f"(line ->> '{member}')" for member in ("name", "micros", "quantity"))
-    item = f"SUM(CAST({micros} AS BIGINT)), COUNT(*), 0, 0, 0, 0, 0, 0, SUM(CAST({quantity} AS BIGINT))"
+    item = f"SUM(CAST({micros} AS BIGINT)), COUNT(*), 0, 0, 0, 0, 0, 0, 0, SUM(CAST({quantity} AS BIGINT))"
     kind = "service, region, COALESCE(model, '')"
     tagged = "usage JOIN usage_tags ON usage_tags.usage_id = usage.id"
     for part, names, sums, table in (
@@ -123,14 +135,27 @@ def _sessions() -> None:
     op.create_table(
         "dashboard_sessions",
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("key_hash", sa.Text()),
+        sa.Column("secret_hash", sa.Text()),
         sa.Column("master_hash", sa.Text()),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("expires_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_dashboard_sessions"),
+        sa.ForeignKeyConstraint(
+            ["secret_hash"],
+            ["key_secrets.hash"],
+            name="fk_dashboard_sessions_secret_hash_key_secrets",
+            ondelete="CASCADE",
+        ),
     )
-    for column in ("key_hash", "expires_at"):
+    for column in ("secret_hash", "expires_at"):
         op.create_index(f"ix_dashboard_sessions_{column}", "dashboard_sessions", [column])
+    op.create_table(
+        "dashboard_forms",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("used_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_dashboard_forms"),
+    )
+    op.create_index("ix_dashboard_forms_used_at", "dashboard_forms", ["used_at"])
 
 
 def _traffic() -> None:

@@ -1,0 +1,177 @@
+"""Pages from templates: amounts, counts and moments as people read them.
+
+What is written here is read without JavaScript: English numbers, UTC. Each stands in an element that carries
+its exact value, from which the page's script writes it again in the reader's language and time zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timezone
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from aai_gateway.core.budgets import MICROS_PER_DOLLAR, usd
+
+_PACKAGE = "aai_gateway.gateway.dashboard"
+_HASH = re.compile(r"[0-9a-f]{32,}")
+WHOLE_FROM = 10 * MICROS_PER_DOLLAR
+"""Micro-dollars from which cents are fine enough; smaller amounts show hundredths of a cent."""
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A page of the package."""
+    return environment().get_template(template).render(values)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with the filters of this module."""
+    made = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters |= {
+        "usd": amount,
+        "count": count,
+        "hours": hours,
+        "length_of": length,
+        "when": when,
+        "day": day_name,
+        "month": month_name,
+        "percent": percent,
+        "bytes": size,
+        "lag": lag,
+        "shortened": shortened,
+    }
+    made.globals |= {"static": static_name, "digits_of": digits_of}
+    return made
+
+
+@cache
+def static_bytes(name: str) -> bytes:
+    """A file of the package that pages refer to. Raises FileNotFoundError."""
+    return files(_PACKAGE).joinpath("static", name).read_bytes()
+
+
+@cache
+def static_name(name: str) -> str:
+    """A static file's name with a hash of its content, so that it may be kept for ever: `style.1a2b3c.css`."""
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}.{suffix}"
+
+
+def address(query: Iterable[tuple[str, str]]) -> str:
+    """The query of an address of the same page; `?` alone for none."""
+    return f"?{urlencode(list(query))}"
+
+
+def digits_of(largest: int) -> int:
+    """Decimals for amounts that stand under each other and are this large together."""
+    return 2 if abs(largest) >= WHOLE_FROM else 4
+
+
+def amount(micros: int | None, digits: int | None = None) -> Markup:
+    """Micro-dollars as `$1,234.56`; smaller sums with four decimals, the exact one on hover."""
+    if micros is None:
+        return Markup('<span class="none">–</span>')
+    digits = digits if digits is not None else (digits_of(micros) if micros else 2)
+    sign = "−" if micros < 0 else ""
+    text = f"{sign}${abs(micros) / MICROS_PER_DOLLAR:,.{digits}f}"
+    return Markup('<data class="usd" value="{}" data-digits="{}" title="${}">{}</data>').format(
+        usd(micros), digits, usd(micros), text
+    )
+
+
+def count(number: int | None) -> Markup:
+    """A whole number with its thousands apart."""
+    if number is None:
+        return Markup('<span class="none">–</span>')
+    return Markup('<data class="count" value="{}">{}</data>').format(number, f"{number:,}")
+
+
+def hours(seconds: int) -> Markup:
+    """Seconds of audio as hours with one decimal, fewer than an hour as minutes."""
+    value, unit = (seconds / 3600, "h") if seconds >= 3600 else (seconds / 60, "min")
+    return Markup('<data class="audio" value="{}" title="{} s">{}</data>').format(
+        seconds, f"{seconds:,}", f"{value:,.1f} {unit}"
+    )
+
+
+def length(seconds: int) -> Markup:
+    """The length of one recording, `1:02:03`."""
+    minutes, rest = divmod(seconds, 60)
+    whole, minutes = divmod(minutes, 60)
+    text = f"{whole}:{minutes:02}:{rest:02}" if whole else f"{minutes}:{rest:02}"
+    return Markup('<data class="length" value="{}" title="{} s">{}</data>').format(
+        seconds, f"{seconds:,}", text
+    )
+
+
+def size(number: int) -> Markup:
+    """Bytes in the unit that makes them short; a megabyte is a million."""
+    value, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    text = f"{number:,} B" if unit == "B" else f"{value:,.1f} {unit}"
+    return Markup('<data class="bytes" value="{}" title="{} bytes">{}</data>').format(
+        number, f"{number:,}", text
+    )
+
+
+def lag(seconds: int) -> Markup:
+    """How long something is ago, in its largest unit."""
+    for unit, length_ in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_:
+            text = f"{seconds // length_:,} {unit}"
+            break
+    else:
+        text = f"{seconds} s"
+    return Markup('<data class="lag" value="{}" title="{} s">{}</data>').format(seconds, f"{seconds:,}", text)
+
+
+def shortened(text: str) -> Markup:
+    """Text with the hashes in it cut to eight digits, whole on hover."""
+    short = _HASH.sub(lambda match: f"{match[0][:8]}…", text)
+    return Markup('<span title="{}">{}</span>').format(text, short) if short != text else escape(text)
+
+
+def when(moment: datetime | None, shape: str = "moment") -> Markup:
+    """A moment, UTC on hover; `shape` is `moment`, or `date` for its day alone."""
+    if moment is None:
+        return Markup('<span class="none">–</span>')
+    utc = moment.astimezone(timezone.utc)
+    text = f"{utc:%d %b %Y}" if shape == "date" else f"{utc:%d %b %Y, %H:%M}"
+    return Markup('<time datetime="{}" data-shape="{}" title="{} UTC">{}</time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}", shape, f"{utc:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+def day_name(day: str | date) -> Markup:
+    """A UTC day, `26 Nov`; it is no moment and is not moved to another zone."""
+    found = date.fromisoformat(day) if isinstance(day, str) else day
+    return Markup('<time datetime="{}" data-shape="day" title="{} UTC">{}</time>').format(
+        found.isoformat(), found.isoformat(), f"{found.day} {found:%b}"
+    )
+
+
+def month_name(month: str) -> str:
+    """`2026-11` as `November 2026`."""
+    return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share of a whole, `12 %`; nothing of nothing is nothing."""
+    return f"{round(100 * part / whole)} %" if whole else "0 %"
