@@ -22,6 +22,7 @@ _SUMS = (
 def upgrade() -> None:
     """Make the tables, and sum up the rows that are there."""
     _sums()
+    _latest_transcripts()
     _reconciliations()
     _sessions()
     _traffic()
@@ -90,6 +91,25 @@ def _fill_sums() -> None:
         op.execute(
             f"INSERT INTO usage_sums SELECT {team}, part, {period}, service, region, model, name, {sums} "  # noqa: S608
             "FROM usage_sums GROUP BY 1, 2, 3, 4, 5, 6, 7"
+        )
+
+
+def _latest_transcripts() -> None:
+    place = ("created_at", "seq")
+    whose = ("owner", "key_hash")
+    for name, columns, where in (
+        ("unsettled_latest", ("region", *place, *whose, "status", "settled_at"), "settled_at IS NULL"),
+        ("failed", ("region", *place), "status = 'error'"),
+        ("deleted", ("region", *place), "deleted_at IS NOT NULL"),
+        ("deleted_of_owner", ("region", "owner", *place, "key_hash"), "deleted_at IS NOT NULL"),
+    ):
+        condition = sa.text(where)
+        op.create_index(
+            f"ix_transcripts_{name}",
+            "transcripts",
+            [*columns],
+            sqlite_where=condition,
+            postgresql_where=condition,
         )
 
 
