@@ -66,7 +66,7 @@ def static_bytes(name: str) -> bytes:
 
 @cache
 def static_name(name: str) -> str:
-    """A static file's name with a hash of its content, so that it may be kept for ever: `style.1a2b3c.css`."""
+    """A static file's name with a hash of its content, so that it may be kept for ever."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}.{suffix}"
 
