@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, usd
+from aai_gateway.gateway.dashboard.paths import segment
 
 _PACKAGE = "aai_gateway.gateway.dashboard"
 _HASH = re.compile(r"[0-9a-f]{32,}")
@@ -53,6 +54,7 @@ def environment() -> Environment:
         "bytes": size,
         "lag": lag,
         "shortened": shortened,
+        "segment": segment,
     }
     made.globals |= {"static": static_name, "digits_of": digits_of}
     return made
