@@ -12,6 +12,9 @@ from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
 
 # LiteLLM would otherwise ask the internet for its prices, at its first import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+# Nobody here speaks TLS, and to read the machine's certificates takes 50 ms for each `httpx.get`.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = os.devnull
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import os
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -118,6 +118,17 @@ class Settings(BaseSettings):
         20, gt=0, description="Unknown keys that one address may present in a minute before it has to wait."
     )
 
+    # What it tells
+    metrics_token: SecretStr | None = Field(
+        None, description="Opens /metrics and nothing else, so that Prometheus need not hold the master key."
+    )
+    log_format: Literal["readable", "json"] = Field(
+        "readable", description="How the gateway's own log lines are written: readable or json."
+    )
+    traces: HttpUrl | None = Field(
+        None, description="Where traces go, by OpenTelemetry's OTLP over HTTP; none unless set."
+    )
+
     # The account's own limits, shared between teams
     account_requests_per_5_minutes: int = Field(
         20_000,
@@ -159,7 +170,7 @@ class Settings(BaseSettings):
         description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
 
-    @field_validator("public_url", "eu_public_url")
+    @field_validator("public_url", "eu_public_url", "traces")
     @classmethod
     def _plain_base(cls, url: HttpUrl | None) -> HttpUrl | None:
         if url is not None and (url.query or url.fragment or url.username or url.password):
@@ -172,6 +183,15 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        text = token.get_secret_value().strip() if token is not None else ""
+        if text and len(text) < 16:
+            raise ValueError("Must have at least 16 characters.")
+        # Compose files set it to nothing where there is none.
+        return SecretStr(text) if text else None
 
     @field_validator("secret")
     @classmethod

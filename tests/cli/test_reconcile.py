@@ -12,7 +12,7 @@ from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team
 from aai_gateway.emulator import EmulatorConfig, running_emulator
-from aai_gateway.store import teams, transcripts, usage
+from aai_gateway.store import reconciliations, teams, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
 from aai_gateway.store.usage import UsageRow
 
@@ -102,6 +102,25 @@ def test_quick_knows_no_sums(run, emulator, lost):
     found = run(*US, "--quick", status=3)
     assert "missing: 1 jobs, $0.000000, 1 without a sum" in found.stdout
     assert "?" in found.stdout
+
+
+def test_each_run_is_on_record(run, emulator, lost, extra, on_store):
+    def last():
+        found = on_store(reconciliations.latest)
+        return {
+            region.value: (one.quick, one.compared, one.findings, one.difference_micros, one.fixed)
+            for region, one in found.items()
+        }
+
+    _, micros = lost
+    assert {} == last()
+    run("reconcile", "--region", "eu", "--since", "1d")
+    run(*US, status=3)
+    assert {"us": (False, 0, 2, micros - 1_500_000, 0), "eu": (False, 0, 0, 0, 0)} == last()
+    run(*US, "--fix", status=3)
+    assert (False, 0, 1, -1_500_000, 1) == last()["us"]
+    run(*US, "--quick", status=3)
+    assert (True, 1, 1, -1_500_000, 0) == last()["us"]
 
 
 def test_regions_and_times_are_kept_apart(run, emulator, lost):

@@ -1,4 +1,7 @@
-"""The real gateway as tests drive it: a `litellm --config config.yaml` process in front of the emulator."""
+"""The real gateway as tests drive it: a `litellm --config config.yaml` process in front of the emulator.
+
+Most are forks of a process that has LiteLLM imported (see forked_litellm); `forked=False` is the command.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from forked_litellm import ForkedLiteLLM
 
 from aai_gateway.emulator import Emulator
 
@@ -55,7 +59,8 @@ class GatewayProcess:
     master_key: str
     port: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    forked: bool = True
+    process: subprocess.Popen[bytes] | ForkedLiteLLM | None = None
 
     @property
     def url(self) -> str:
@@ -75,27 +80,32 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Start the process and wait until it serves."""
+        options = ("--config", str(CONFIG), "--host", "127.0.0.1", "--port", str(self.port), *self.arguments)
+        self.process = (self._fork if self.forked else self._command)(options)
+        deadline = time.monotonic() + START_SECONDS
+        with httpx.Client(base_url=self.url, timeout=5) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get("/health/liveliness").status_code == 200:
+                        return
+                time.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"The gateway did not start:\n{self.log.read_text()[-4000:]}")
+
+    def _fork(self, options: Sequence[str]) -> ForkedLiteLLM:
+        return ForkedLiteLLM(options, self.environment, self.data_dir, self.log)
+
+    def _command(self, options: Sequence[str]) -> subprocess.Popen[bytes]:
         litellm = Path(sys.executable).with_name("litellm")
-        command = [str(litellm), "--config", str(CONFIG), "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *self.arguments],
+            return subprocess.Popen(
+                [str(litellm), *options],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
                 cwd=self.data_dir,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/health/liveliness", timeout=5).status_code == 200:
-                    return
-            time.sleep(0.1)
-        self.kill()
-        raise RuntimeError(f"The gateway did not start:\n{self.log.read_text()[-4000:]}")
 
     def stop(self) -> int:
         """SIGTERM, and its exit status."""
@@ -104,10 +114,17 @@ class GatewayProcess:
         return self.process.wait(timeout=30)
 
     def kill(self) -> None:
-        """SIGKILL, its workers too."""
+        """SIGKILL, its workers too; then its port is free again."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # a fork of a moment ago: it has no group of its own yet
+                os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            with contextlib.suppress(OSError):
+                while True:
+                    socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+                    time.sleep(0.01)
 
     def admin(self) -> httpx.Client:
         """A client that presents the master key."""
@@ -145,6 +162,7 @@ def gateway_process(emulator: Emulator, directory: Path, *arguments: str, **over
         "AAI_GATEWAY_LLM_US_URL": emulator.urls.llm_us,
         "AAI_GATEWAY_LLM_EU_URL": emulator.urls.llm_eu,
         "AAI_GATEWAY_DATA_DIR": str(data_dir),
+        "AAI_GATEWAY_METRICS_TOKEN": secrets.token_urlsafe(32),
         # The emulator's account has no limit: no test waits for its turn unless it says so.
         "AAI_GATEWAY_ACCOUNT_REQUESTS_PER_5_MINUTES": "1000000000",
         # All tests come from one address; one that guesses keys must not make the others wait.

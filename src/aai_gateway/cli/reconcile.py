@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aai_gateway.core.reconciling import Finding
     from aai_gateway.gateway.reconcile import Report
     from aai_gateway.store import Store
+    from aai_gateway.store.reconciliations import Reconciliation
 
 app = typer.Typer(add_completion=False)
 
@@ -75,6 +76,7 @@ async def _report(
     from aai_gateway.gateway.upstream import Upstream
     from aai_gateway.price_book import load_price_book
     from aai_gateway.settings import load_settings
+    from aai_gateway.store import reconciliations
 
     settings = load_settings()
     prices, upstream = Prices(load_price_book()), Upstream(settings)
@@ -83,9 +85,29 @@ async def _report(
         jobs = PatientJobs(upstream, Pace(settings.settle_rate))
         ledger = Ledger(settings, store, upstream, prices)
         reconciler = Reconciler(settings, store, jobs, ledger, prices, _told)
-        return await reconciler.run(region, since, until, fix=fix, quick=quick)
+        report = await reconciler.run(region, since, until, fix=fix, quick=quick)
     finally:
         await upstream.close()
+    async with store.write() as connection:
+        await reconciliations.record(connection, _outcome(report, quick=quick))
+    return report
+
+
+def _outcome(report: Report, *, quick: bool) -> Reconciliation:
+    from aai_gateway.store.reconciliations import Reconciliation
+
+    remaining = _sum(report.findings)
+    return Reconciliation(
+        region=report.region,
+        since=report.since,
+        until=report.until,
+        quick=quick,
+        compared=report.compared,
+        findings=remaining["jobs"],
+        difference_micros=remaining["micros"],
+        without_a_sum=remaining["without_a_sum"],
+        fixed=len(report.fixed),
+    )
 
 
 def _told(jobs: int, back_to: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from aai_gateway.store import Store
-    from aai_gateway.store.transcript_lines import Line, Wanted
+    from aai_gateway.store.transcript_lines import Line
 
 MOST_IN_A_TABLE = 10_000
 """A table is measured before it is printed; JSON Lines have no such limit."""
@@ -64,6 +64,8 @@ def list_transcripts(
     """List transcripts, newest first, deleted ones too, as AssemblyAI does."""
     if everything and not as_json:
         raise typer.BadParameter("--all needs --json.")
+    if deleting and status is not None:
+        raise typer.BadParameter("Choose --deleting or --status.")
 
     async def work(store: Store, show: Callable[[Line], None]) -> tuple[int, str | None, int]:
         from aai_gateway.store import ownership, transcript_lines
@@ -72,17 +74,20 @@ def list_transcripts(
         async with store.snapshot() as connection:
             owner = None if team is None else team_owner((await existing_team(connection, team)).id)
             key_hash = None if key is None else await _key_hash_of(connection, key)
-            wanted = Wanted(owner, key_hash, region, status, created_on, deleting)
+            ends = None if created_on in (None, date.max) else created_on + timedelta(days=1)
+            wanted = Wanted(
+                owner, key_hash, region, "deleting" if deleting else status, since=created_on, until=ends
+            )
             place = None if before is None else await transcript_lines.place_of(connection, before)
-            shown, last = 0, None
+            shown, more = 0, None
             size = None if everything else limit
             async for page in transcript_lines.pages(connection, wanted, size, place):
-                for line in page:
+                for line in page.lines:
                     show(line)
-                shown, last = shown + len(page), page[-1]
-            more = last is not None and await _has_older(connection, wanted, last)
+                shown += len(page.lines)
+                more = None if page.older is None else page.lines[-1].transcript.id
             left = await ownership.left_to_delete(connection) if deleting else 0
-        return shown, last.transcript.id if last is not None and more else None, left
+        return shown, more, left
 
     if as_json:
         with output_to(None) as output:
@@ -110,14 +115,8 @@ async def _key_hash_of(connection: AsyncConnection, name: str) -> str:
     return found.hash
 
 
-async def _has_older(connection: AsyncConnection, wanted: Wanted, last: Line) -> bool:
-    from aai_gateway.store import transcript_lines
-
-    return bool(await transcript_lines.newest(connection, wanted, 1, transcript_lines.after(last)))
-
-
 def _write_json(write: Callable[[str], Any], line: Line) -> None:
-    row = line.transcript
+    row, booked = line.transcript, line.booked
     values = {
         "id": row.id,
         "region": row.region.value,
@@ -134,16 +133,16 @@ def _write_json(write: Callable[[str], Any], line: Line) -> None:
         "adopted_at": row.adopted_at,
         "deleting_since": row.deleting_since,
         "deleted_at": row.deleted_at,
-        "model": line.model,
-        "audio_seconds": line.audio_seconds,
-        "micros": line.micros,
-        "usd": None if line.micros is None else usd(line.micros),
+        "model": None if booked is None else booked.model,
+        "audio_seconds": None if booked is None else booked.audio_seconds,
+        "micros": None if booked is None else booked.micros,
+        "usd": None if booked is None else usd(booked.micros),
     }
     write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
 
 
 def _row(line: Line) -> tuple[str, ...]:
-    row = line.transcript
+    row, booked = line.transcript, line.booked
     marks = {"being deleted": row.deleting_since, "deleted": row.deleted_at, "adopted": row.adopted_at}
     return (
         row.id,
@@ -152,7 +151,7 @@ def _row(line: Line) -> tuple[str, ...]:
         line.key or "-",
         ", ".join([row.status, *(mark for mark, moment in marks.items() if moment is not None)]),
         f"{row.created_at:%Y-%m-%d %H:%M:%S}",
-        line.model or "-",
-        "-" if line.audio_seconds is None else f"{line.audio_seconds:,} s",
-        "-" if line.micros is None else dollars(line.micros),
+        "-" if booked is None else booked.model or "-",
+        "-" if booked is None else f"{booked.audio_seconds:,} s",
+        "-" if booked is None else dollars(booked.micros),
     )

@@ -30,12 +30,14 @@ NO_TEAM = ""
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Micro-dollars, jobs (`failed` were free, `flagged` charged at a fallback, `unknown` never answered),
-    whole seconds, tokens. `quantity` is a line item's, in its own unit; other parts have none."""
+    whole seconds, tokens. `flagged_micros` is what the flagged ones were charged. `quantity` is a line
+    item's, in its own unit; other parts have none."""
 
     micros: int = 0
     jobs: int = 0
     failed: int = 0
     flagged: int = 0
+    flagged_micros: int = 0
     unknown: int = 0
     audio_seconds: int = 0
     prompt_tokens: int = 0
@@ -82,6 +84,7 @@ def _in(row: UsageRow, team_id: str, period: str) -> Iterator[tuple[Place, Sums]
         jobs=1,
         failed=row.status == "error",
         flagged=row.priced_as is not None,
+        flagged_micros=row.micros if row.priced_as is not None else 0,
         unknown=row.status == "unknown",
         audio_seconds=row.audio_seconds,
         prompt_tokens=row.prompt_tokens,

@@ -1,7 +1,8 @@
 """`/key/*` and `/team/*` in LiteLLM's shapes, on our store: for when LiteLLM has no database of its own.
 
 Scripts written for LiteLLM keep working. The master key may do everything here, anyone else nothing. Each
-request is one transaction: it happens whole or not at all. `/metrics` stands beside them: the same key.
+request is one transaction: it happens whole or not at all. `/metrics` stands beside them: the same key, or a
+token that opens nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from aai_gateway.core import tenancy
 from aai_gateway.core.auditing import Actor
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.guesses import Guesses, source_of
@@ -29,6 +31,7 @@ from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, U
 from aai_gateway.gateway import management_keys, management_teams, metrics
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway.management_audit import list_audit
+from aai_gateway.gateway.observing import METRICS, current
 from aai_gateway.gateway.wire import client_host, parse_json_object
 from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys
@@ -37,6 +40,7 @@ from aai_gateway.store.audit_log import acting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pydantic import SecretStr
     from sqlalchemy.ext.asyncio import AsyncConnection
     from starlette.types import ASGIApp
 
@@ -61,17 +65,19 @@ def management_app(
     store_getter: Callable[[], Awaitable[Store]],
     authorize_admin: Callable[[str], bool],
     guesses: Guesses | None = None,
+    metrics_token: SecretStr | None = None,
 ) -> ASGIApp:
     """The endpoints as an ASGI app.
 
     `authorize_admin` says whether a presented key is the master key; `guesses` are those of
-    the whole process, and without them it counts its own. Errors have LiteLLM's shape,
-    `{"error": {"message", "type", "param", "code"}}`.
+    the whole process, and without them it counts its own. `metrics_token` opens `/metrics` alone. Errors have
+    LiteLLM's shape, `{"error": {"message", "type", "param", "code"}}`.
     """
     counted = guesses or Guesses(get_settings().unknown_keys_per_minute)
 
     def route(path: str, method: str, handle: Handle) -> Route:
         async def endpoint(request: Request) -> JSONResponse:
+            current().route = path
             store = await store_getter()
             await _require_admin(store, request, authorize_admin, counted)
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
@@ -89,9 +95,13 @@ def management_app(
 
     pages = metrics.Metrics()
 
+    def may_scrape(key: str) -> bool:
+        return metrics.is_metrics_token(key, metrics_token) or authorize_admin(key)
+
     async def scrape(request: Request) -> Response:
+        current().operation = METRICS
         store = await store_getter()
-        await _require_admin(store, request, authorize_admin, counted)
+        await _require_admin(store, request, may_scrape, counted)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
 
     return Starlette(
@@ -125,6 +135,7 @@ async def _require_admin(
         presented, source = hash_key(key), source_of(client_host(request.scope))
         guesses.require_patience(source, presented, monotonic())
         if authorize_admin(key):
+            current().caller = tenancy.MASTER
             guesses.accepted(source, presented, monotonic())
             return
         async with store.read() as connection:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -72,10 +73,18 @@ def _plain(value: Any) -> Any:
     return dict(value) if hasattr(value, "keys") else str(value)
 
 
+class _SQLiteCompiler(SQLiteCompiler):
+    """Writes `INDEXED BY` where a query has it as a hint: SQLAlchemy leaves hints out for SQLite."""
+
+    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:
+        return text
+
+
 def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
     # isolation_level None: the driver begins nothing by itself, so that we choose how to begin.
     connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None}
     engine = create_async_engine(url, connect_args=connect_args, **options)
+    engine.sync_engine.dialect.statement_compiler = _SQLiteCompiler
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:

@@ -172,9 +172,7 @@ async def list_all(connection: AsyncConnection, team_id: str | None = None) -> l
     return [key_of(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def names_of(
-    connection: AsyncConnection, hashes: Sequence[str]
-) -> dict[str, tuple[str | None, str]]:
+async def names_of(connection: AsyncConnection, hashes: Sequence[str]) -> dict[str, tuple[str | None, str]]:
     """Alias and masked form of each of these keys that is still there, by its hash."""
     query = sa.select(*(virtual_keys.c[name] for name in ("hash", "alias", "masked"))).where(
         virtual_keys.c.hash.in_(hashes)

@@ -234,14 +234,44 @@ transcripts = sa.Table(
     sa.Index(None, "region", "key_hash", "status", "created_at", "seq"),
     sa.Index(None, "region", "created_at", "seq"),
 )
-_unsettled = transcripts.c.settled_at.is_(None)
+IS_UNSETTLED = transcripts.c.settled_at.is_(None)
 sa.Index(
     "ix_transcripts_unsettled",
     transcripts.c.region,
     transcripts.c.next_check_at,
-    sqlite_where=_unsettled,
-    postgresql_where=_unsettled,
+    sqlite_where=IS_UNSETTLED,
+    postgresql_where=IS_UNSETTLED,
 )
+# Holds all that is counted of the jobs under way, and lists them, whosever they are: they are few. It has the
+# column of its condition too, for which SQLite would look at each row.
+sa.Index(
+    "ix_transcripts_unsettled_latest",
+    *(
+        transcripts.c[name]
+        for name in ("region", "created_at", "seq", "owner", "key_hash", "status", "settled_at")
+    ),
+    sqlite_where=IS_UNSETTLED,
+    postgresql_where=IS_UNSETTLED,
+)
+# Everybody's failed jobs.
+_failed = transcripts.c.status == sa.literal_column("'error'")
+sa.Index(
+    "ix_transcripts_failed",
+    *(transcripts.c[name] for name in ("region", "created_at", "seq")),
+    sqlite_where=_failed,
+    postgresql_where=_failed,
+)
+IS_DELETED = transcripts.c.deleted_at.is_not(None)
+for _name, _columns in (
+    ("ix_transcripts_deleted", ("region", "created_at", "seq")),
+    ("ix_transcripts_deleted_of_owner", ("region", "owner", "created_at", "seq", "key_hash")),
+):
+    sa.Index(
+        _name,
+        *(transcripts.c[name] for name in _columns),
+        sqlite_where=IS_DELETED,
+        postgresql_where=IS_DELETED,
+    )
 # As SQL has it: SQLite takes a partial index only for the expression that made it.
 IS_THROTTLED = transcripts.c.throttled.is_(sa.literal_column("TRUE"))
 sa.Index(
@@ -357,13 +387,25 @@ usage_sums = sa.Table(
     *(
         sa.Column(sum_, sa.BigInteger, nullable=False)
         for sum_ in (
-            *("micros", "jobs", "failed", "flagged", "unknown"),
+            *("micros", "jobs", "failed", "flagged", "flagged_micros", "unknown"),
             *("audio_seconds", "prompt_tokens", "completion_tokens", "quantity"),
         )
     ),
     # Every team's sums of a period.
     sa.Index(None, "period", "part"),
     sqlite_with_rowid=False,
+)
+# All that /metrics adds up of each team: from the index alone, a few thousand entries of each month.
+IS_MODELS_MONTH = sa.and_(
+    usage_sums.c.part == sa.literal_column("'model'"),
+    sa.func.length(usage_sums.c.period) == sa.literal_column("7"),
+)
+sa.Index(
+    "ix_usage_sums_models_months",
+    *(usage_sums.c[name] for name in ("team_id", "service", "region")),
+    *(usage_sums.c[name] for name in ("micros", "audio_seconds", "prompt_tokens", "completion_tokens")),
+    sqlite_where=IS_MODELS_MONTH,
+    postgresql_where=IS_MODELS_MONTH,
 )
 
 holds = sa.Table(

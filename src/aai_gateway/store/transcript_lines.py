@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.errors import StoreError
-from aai_gateway.store.schema import teams, transcripts, usage, virtual_keys
+from aai_gateway.store.paging import Page, Part, Place, day_bounds, read_page
+from aai_gateway.store.schema import IS_DELETED, IS_UNSETTLED, teams, transcripts, usage, virtual_keys
 from aai_gateway.store.transcripts import Transcript, transcript_of
+from aai_gateway.store.usage import UsageRow, usage_of
+
+State = Literal["queued", "processing", "completed", "error", "deleted", "unsettled", "deleting"]
+"""A status, or: deleted; not booked yet; still to be deleted at AssemblyAI."""
 
 PAGE = 500
 """Lines that are read at once."""
 
 _c = transcripts.c
-_place = sa.tuple_(_c.created_at, _c.seq)
+_COLUMNS = tuple(column.name for column in _c)
+_USAGE_COLUMNS = tuple(column.name for column in usage.c)
+_BOOKED = "booked_"
 _lines = (
     sa.select(
         transcripts,
         teams.c.alias.label("of_team"),
         sa.func.coalesce(virtual_keys.c.alias, virtual_keys.c.masked).label("of_key"),
-        usage.c.model.label("with_model"),
-        usage.c.audio_seconds.label("with_seconds"),
-        usage.c.micros.label("for_micros"),
+        *(usage.c[name].label(f"{_BOOKED}{name}") for name in _USAGE_COLUMNS),
     )
     .select_from(transcripts)
     .outerjoin(teams, teams.c.id == _c.team_id)
@@ -41,39 +46,39 @@ _lines = (
         ),
     )
 )
-_OURS = ("of_team", "of_key", "with_model", "with_seconds", "for_micros")
+# Written out, not bound: only so is the partial index taken.
+_IS_ERROR = _c.status == sa.literal_column("'error'")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A transcript, its team's name, its key's name or masked form, and what the ledger has of it."""
+    """A transcript, its team's name, its key's name or masked form, and its row of the ledger, if booked."""
 
     transcript: Transcript
     team: str | None
     key: str | None
-    model: str | None
-    audio_seconds: int | None
-    micros: int | None
+    booked: UsageRow | None
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the list."""
+        assert self.transcript.seq is not None
+        return Place(self.transcript.created_at, self.transcript.seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which transcripts: those that agree with all that is given. `created_on` is a UTC day."""
+    """Which transcripts: those that agree with all that is given. A key's are those it made for `owner`.
+
+    Those made on the UTC days from `since` up to `until`, which is not among them.
+    """
 
     owner: str | None = None
     key_hash: str | None = None
     region: Region | None = None
-    status: str | None = None
-    created_on: date | None = None
-    deleting: bool = False
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A place in the list."""
-
-    created_at: datetime
-    seq: int
+    state: State | None = None
+    since: date | None = None
+    until: date | None = None
 
 
 async def place_of(connection: AsyncConnection, transcript_id: str) -> Place:
@@ -85,58 +90,95 @@ async def place_of(connection: AsyncConnection, transcript_id: str) -> Place:
     return Place(found.created_at, found.seq)
 
 
-def after(line: Line) -> Place:
-    """The place of a line: what is older follows."""
-    assert line.transcript.seq is not None
-    return Place(line.transcript.created_at, line.transcript.seq)
-
-
-async def newest(
-    connection: AsyncConnection, wanted: Wanted, limit: int, before: Place | None = None
-) -> list[Line]:
-    """The newest transcripts, or those next older than a place, newest first. Costs the same anywhere."""
+async def page(
+    connection: AsyncConnection,
+    wanted: Wanted,
+    limit: int,
+    *,
+    before: Place | None = None,
+    after: Place | None = None,
+) -> Page[Line]:
+    """The newest transcripts, those next older than a place, or those next newer. Costs the same anywhere."""
     regions = ALL_REGIONS if wanted.region is None else (wanted.region,)
-    found = [await _of_region(connection, wanted, region, limit, before) for region in regions]
-    return list(heapq.merge(*found, key=after, reverse=True))[:limit]
+    days = day_bounds(wanted.since, wanted.until)
+    parts = [_part(wanted, region) for region in regions]
+    return await read_page(connection, parts, _line_of, limit=limit, days=days, before=before, after=after)
 
 
 async def pages(
     connection: AsyncConnection, wanted: Wanted, limit: int | None, before: Place | None = None
-) -> AsyncIterator[list[Line]]:
-    """The lines of `newest`, all of them or the first `limit`, a page at a time however many there are."""
+) -> AsyncIterator[Page[Line]]:
+    """All lines, or the first `limit`, a page at a time however many there are."""
     left = limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
-        page = await newest(connection, wanted, size, before)
-        if page:
-            yield page
-        if len(page) < size:
+        found = await page(connection, wanted, size, before=before)
+        if found.lines:
+            yield found
+        if found.older is None:
             return
-        before, left = after(page[-1]), None if left is None else left - size
+        before, left = found.older, None if left is None else left - len(found.lines)
 
 
-async def _of_region(
-    connection: AsyncConnection, wanted: Wanted, region: Region, limit: int, before: Place | None
-) -> list[Line]:
-    query = _lines.where(*_conditions(wanted, region)).order_by(_c.created_at.desc(), _c.seq.desc())
-    if before is not None:
-        last = (sa.literal(before.created_at, _c.created_at.type), sa.literal(before.seq))
-        query = query.where(_place < sa.tuple_(*last))
-    return [_line_of(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+def _part(wanted: Wanted, region: Region) -> Part:
+    conditions = [_c.region == region.value, *_whose(wanted), *_state(wanted.state)]
+    hint = f"INDEXED BY {_index(wanted)}"
+    query, exists = (
+        select.where(*conditions).with_hint(transcripts, hint, "sqlite")
+        for select in (_lines, sa.select(_c.seq))
+    )
+    return Part(query, exists, _c.created_at, _c.seq)
 
 
-def _conditions(wanted: Wanted, region: Region) -> list[sa.ColumnElement[bool]]:
-    equal = ((_c.owner, wanted.owner), (_c.key_hash, wanted.key_hash), (_c.status, wanted.status))
-    found: list[sa.ColumnElement[bool]] = [_c.region == region.value]
-    found += [column == value for column, value in equal if value is not None]
-    if wanted.created_on is not None:
-        midnight = datetime.combine(wanted.created_on, time(), timezone.utc)
-        found += [_c.created_at >= midnight, _c.created_at < midnight + timedelta(days=1)]
-    if wanted.deleting:
-        found.append(_c.deleting_since.is_not(None))
+def _whose(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.key_hash is not None:
+        found.append(_c.key_hash == wanted.key_hash)
+    if wanted.owner is not None:
+        found.append(_c.owner == wanted.owner)
     return found
 
 
-def _line_of(row: sa.RowMapping) -> Line:
-    values = {name: value for name, value in row.items() if name not in _OURS}
-    return Line(transcript_of(values), *(row[name] for name in _OURS))
+def _state(state: State | None) -> list[sa.ColumnElement[bool]]:
+    match state:
+        case None:
+            return []
+        case "deleted":
+            return [IS_DELETED]
+        case "deleting":
+            return [_c.deleting_since.is_not(None)]
+        case "unsettled":
+            return [IS_UNSETTLED]
+        case "error":
+            return [_IS_ERROR]
+        case "queued" | "processing":
+            # A job that has not ended is not settled either: of these there are few.
+            return [_c.status == state, IS_UNSETTLED]
+        case _:
+            return [_c.status == state]
+
+
+def _index(wanted: Wanted) -> str:
+    """The index that has what is wanted in its order. Left to itself, SQLite may read everybody's day."""
+    whose = "owner" if wanted.owner is not None else None
+    whose = "key_hash" if wanted.key_hash is not None else whose
+    match wanted.state:
+        case "unsettled" | "queued" | "processing":
+            return "ix_transcripts_unsettled_latest"
+        case "deleted":
+            return "ix_transcripts_deleted" if wanted.owner is None else "ix_transcripts_deleted_of_owner"
+        case "error" if whose is None:
+            return "ix_transcripts_failed"
+        case "error" | "completed" if whose is not None:
+            return f"ix_transcripts_region_{whose}_status_created_at_seq"
+        case _:
+            return f"ix_transcripts_region_{whose + '_' if whose else ''}created_at_seq"
+
+
+def _line_of(row: sa.RowMapping) -> tuple[Place, Line]:
+    own: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    booked = None
+    if row[f"{_BOOKED}id"] is not None:
+        booked = usage_of({name: row[f"{_BOOKED}{name}"] for name in _USAGE_COLUMNS})
+    line = Line(transcript_of(own), row["of_team"], row["of_key"], booked)
+    return line.place, line

@@ -102,7 +102,7 @@ async def _replace_unknown(connection: AsyncConnection, row: UsageRow) -> UsageR
     found = (await connection.execute(sa.select(usage).where(is_it).with_for_update())).mappings().first()
     if found is None:
         return None
-    before = _usage_of(found)
+    before = usage_of(found)
     await connection.execute(sa.delete(usage_tags).where(usage_tags.c.usage_id == before.id))
     await connection.execute(sa.update(usage).where(_c.id == before.id).values(_values(row)))
     return before
@@ -137,7 +137,7 @@ async def get(
     """The row of one job, completion or request; None when it is not booked."""
     is_it = (_c.service == service, _c.region == region.value, _c.source_id == source_id)
     row = (await connection.execute(sa.select(usage).where(*is_it))).mappings().first()
-    return None if row is None else _usage_of(row)
+    return None if row is None else usage_of(row)
 
 
 async def list_rows(
@@ -156,7 +156,7 @@ async def list_rows(
         query = query.where(place > last if oldest_first else place < last)
     order = (_c.created_at, _c.id) if oldest_first else (_c.created_at.desc(), _c.id.desc())
     rows = await connection.execute(query.order_by(*order).limit(limit))
-    return [_usage_of(row) for row in rows.mappings()]
+    return [usage_of(row) for row in rows.mappings()]
 
 
 async def pages(
@@ -243,7 +243,8 @@ def _values(row: UsageRow) -> dict[str, Any]:
     }
 
 
-def _usage_of(row: sa.RowMapping) -> UsageRow:
+def usage_of(row: sa.RowMapping | Mapping[str, Any]) -> UsageRow:
+    """A usage row from a row of its table's columns."""
     values = {name: value for name, value in row.items() if name != "day"}
     values |= {"region": Region(row["region"]), "items": tuple(row["items"]), "tags": tuple(row["tags"])}
     return UsageRow(**values)

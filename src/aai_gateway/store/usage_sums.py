@@ -79,13 +79,13 @@ def _adding(name: str) -> Any:
 async def read(
     connection: AsyncConnection,
     part: Part,
-    periods: Sequence[str],
+    periods: Sequence[str] | None,
     *,
     by: Sequence[Group] = (),
     team_id: str | None = ALL_TEAMS,
     limit: int | None = None,
 ) -> list[SumRow]:
-    """The sums of a part over `periods`, for each combination of `by`, dearest first.
+    """The sums of a part over `periods`, or since the beginning, for each combination of `by`, dearest first.
 
     Of one team, of what belongs to none (`NO_TEAM`), of all together, or, with None, of each of them: then
     `by` has `team_id` to tell them apart, `ALL_TEAMS` not among them.
@@ -94,7 +94,9 @@ async def read(
     groups = [_c[name] for name in by]
     micros = sa.func.sum(_c.micros)
     query = sa.select(*groups, *(sa.func.coalesce(sa.func.sum(_c[sum_]), 0) for sum_ in SUMS))
-    query = query.where(whose, _c.part == part, _c.period.in_(periods)).group_by(*groups)
+    # Every row is in a month.
+    when = sa.func.length(_c.period) == len("2026-11") if periods is None else _c.period.in_(periods)
+    query = query.where(whose, _c.part == part, when).group_by(*groups)
     if groups:
         query = query.having(sa.func.sum(_c.jobs) != 0).order_by(micros.desc(), *groups).limit(limit)
     rows = (await connection.execute(query)).all()
@@ -193,6 +195,7 @@ def _day_queries(connection: AsyncConnection, day: date) -> list[sa.Select[Any]]
         sa.func.count(),
         sa.func.sum(sa.case((_u.status == "error", 1), else_=0)),
         sa.func.sum(sa.case((_u.priced_as.is_not(None), 1), else_=0)),
+        sa.func.sum(sa.case((_u.priced_as.is_not(None), _u.micros), else_=0)),
         sa.func.sum(sa.case((_u.status == "unknown", 1), else_=0)),
         sa.func.sum(_u.audio_seconds),
         sa.func.sum(_u.prompt_tokens),
@@ -200,7 +203,7 @@ def _day_queries(connection: AsyncConnection, day: date) -> list[sa.Select[Any]]
         sa.literal(0),
     )
     lines = Lines(connection)
-    item = (lines.sum("micros"), sa.func.count(), *[sa.literal(0)] * 6, lines.sum("quantity"))
+    item = (lines.sum("micros"), sa.func.count(), *[sa.literal(0)] * 7, lines.sum("quantity"))
     tagged = usage.join(usage_tags, usage_tags.c.usage_id == _u.id)
     key = sa.func.coalesce(_u.key_hash, "")
 

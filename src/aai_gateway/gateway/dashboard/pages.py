@@ -12,6 +12,8 @@ from aai_gateway.gateway.dashboard.rendering import render
 from aai_gateway.gateway.dashboard.scope import home_of
 from aai_gateway.gateway.dashboard.sessions import Viewer, root_of
 
+_FOR_MASTER = (("Overview", ""), ("Operators", "/operators"), ("Audit log", "/audit"))
+
 
 def page(
     request: Request,
@@ -24,14 +26,17 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """A template with `values` besides `root`, `viewer`, `pages` and `page_name`."""
-    pages = () if viewer is None else pages_of(viewer)
+    pages = _pages_of(viewer) if viewer is not None else ()
     shared = {"root": root_of(request), "viewer": viewer, "pages": pages, "page_name": page_name}
     return HTMLResponse(render(template, {**shared, **values}), status_code=status, headers=headers)
 
 
-def pages_of(viewer: Viewer) -> tuple[tuple[str, str], ...]:
-    """The pages that the head of each page leads to: name, and path below the dashboard's."""
-    return (("Overview", home_of(viewer.caller)),)
+def _pages_of(viewer: Viewer) -> tuple[tuple[str, str], ...]:
+    """The pages that are named on every page, and their paths below PREFIX."""
+    if viewer.is_admin:
+        return _FOR_MASTER
+    home = home_of(viewer.caller)
+    return ("Costs", home), ("Transcripts", f"{home}/transcripts"), ("Chats", f"{home}/chats")
 
 
 def see_other(request: Request, path: str) -> RedirectResponse:

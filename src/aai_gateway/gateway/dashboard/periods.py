@@ -1,4 +1,4 @@
-"""The days that a page is about, as its address says them: `?month=2026-11` or `?from=2026-11-01&to=2026-11-30`.
+"""The days that a page is about, as its address says: `?month=2026-11` or `?from=2026-11-01&to=2026-11-30`.
 
 Days and months are UTC, as the ledger's are.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
-from urllib.parse import urlencode
 
 from aai_gateway.core.rollups import covering, days
 from aai_gateway.errors import InvalidRequest
-from aai_gateway.gateway.dashboard.rendering import day_name, month_name
+from aai_gateway.gateway.dashboard.rendering import address, day_name, month_name
 
 DAYS_BY_DAY = 92
 """Days up to which a chart has a column for each; beyond, one for each month."""
@@ -109,12 +108,12 @@ class Period:
     @property
     def suffix(self) -> str:
         """Its part of an address, `?` and all; empty for the current month."""
-        return _address(self.query)
+        return address(self.query) if self.query else ""
 
     def link(self, *more: tuple[str, str]) -> str:
-        """An address of the same page and period, the rest of it changed by `more`; empty values are left out."""
+        """The address of this page and period, changed by `more`, of which empty values are left out."""
         kept = {**dict(self.keep), **dict(more)}
-        return _address([*self.query, *((name, value) for name, value in kept.items() if value)]) or "?"
+        return address([*self.query, *((name, value) for name, value in kept.items() if value)])
 
     @property
     def previous(self) -> str:
@@ -182,9 +181,3 @@ def _month(text: str) -> date:
 
 def _next_month(first: date) -> date:
     return (first.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
-def _address(query: list[tuple[str, str]]) -> str:
-    return f"?{urlencode(query)}" if query else ""
-
-

@@ -7,18 +7,22 @@ its exact value, from which the page's script writes it again in the reader's la
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timezone
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, usd
+from aai_gateway.gateway.dashboard.paths import segment
 
 _PACKAGE = "aai_gateway.gateway.dashboard"
+_HASH = re.compile(r"[0-9a-f]{32,}")
 WHOLE_FROM = 10 * MICROS_PER_DOLLAR
 """Micro-dollars from which cents are fine enough; smaller amounts show hundredths of a cent."""
 
@@ -47,9 +51,12 @@ def environment() -> Environment:
         "day": day_name,
         "month": month_name,
         "percent": percent,
+        "bytes": size,
+        "lag": lag,
+        "shortened": shortened,
+        "segment": segment,
     }
-    made.globals["static"] = static_name
-    made.globals["stylesheet"] = lambda: Markup(static_bytes("style.css").decode())  # noqa: S704 - our own
+    made.globals |= {"static": static_name, "digits_of": digits_of}
     return made
 
 
@@ -61,16 +68,26 @@ def static_bytes(name: str) -> bytes:
 
 @cache
 def static_name(name: str) -> str:
-    """A static file's name with a hash of its content, so that it may be kept for ever: `style.1a2b3c.css`."""
+    """A static file's name with a hash of its content, so that it may be kept for ever."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}.{suffix}"
+
+
+def address(query: Iterable[tuple[str, str]]) -> str:
+    """The query of an address of the same page; `?` alone for none."""
+    return f"?{urlencode(list(query))}"
+
+
+def digits_of(largest: int) -> int:
+    """Decimals for amounts that stand under each other and are this large together."""
+    return 2 if abs(largest) >= WHOLE_FROM else 4
 
 
 def amount(micros: int | None, digits: int | None = None) -> Markup:
     """Micro-dollars as `$1,234.56`; smaller sums with four decimals, the exact one on hover."""
     if micros is None:
         return Markup('<span class="none">–</span>')
-    digits = digits if digits is not None else (2 if abs(micros) >= WHOLE_FROM or not micros else 4)
+    digits = digits if digits is not None else (digits_of(micros) if micros else 2)
     sign = "−" if micros < 0 else ""
     text = f"{sign}${abs(micros) / MICROS_PER_DOLLAR:,.{digits}f}"
     return Markup('<data class="usd" value="{}" data-digits="{}" title="${}">{}</data>').format(
@@ -103,6 +120,36 @@ def length(seconds: int) -> Markup:
     )
 
 
+def size(number: int) -> Markup:
+    """Bytes in the unit that makes them short; a megabyte is a million."""
+    value, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    text = f"{number:,} B" if unit == "B" else f"{value:,.1f} {unit}"
+    return Markup('<data class="bytes" value="{}" title="{} bytes">{}</data>').format(
+        number, f"{number:,}", text
+    )
+
+
+def lag(seconds: int) -> Markup:
+    """How long something is ago, in its largest unit."""
+    for unit, length_ in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_:
+            text = f"{seconds // length_:,} {unit}"
+            break
+    else:
+        text = f"{seconds} s"
+    return Markup('<data class="lag" value="{}" title="{} s">{}</data>').format(seconds, f"{seconds:,}", text)
+
+
+def shortened(text: str) -> Markup:
+    """Text with the hashes in it cut to eight digits, whole on hover."""
+    short = _HASH.sub(lambda match: f"{match[0][:8]}…", text)
+    return Markup('<span title="{}">{}</span>').format(text, short) if short != text else escape(text)
+
+
 def when(moment: datetime | None, shape: str = "moment") -> Markup:
     """A moment, UTC on hover; `shape` is `moment`, or `date` for its day alone."""
     if moment is None:
@@ -130,9 +177,3 @@ def month_name(month: str) -> str:
 def percent(part: int, whole: int) -> str:
     """A share of a whole, `12 %`; nothing of nothing is nothing."""
     return f"{round(100 * part / whole)} %" if whole else "0 %"
-
-
-__all__ = [
-    *("amount", "count", "day_name", "environment", "escape", "hours", "length", "month_name", "percent"),
-    *("render", "static_bytes", "static_name", "when"),
-]

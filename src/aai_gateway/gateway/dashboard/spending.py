@@ -142,9 +142,7 @@ def _spent(rows: Iterable[usage_sums.SumRow]) -> Iterable[Spent]:
     return (Spent(row.sums, **row.keys) for row in rows)
 
 
-async def of_key(
-    connection: AsyncConnection, period: Period, key_hash: str, team_id: str | None
-) -> Spending:
+async def of_key(connection: AsyncConnection, period: Period, key_hash: str, team_id: str | None) -> Spending:
     """What a key spent for its team, or for itself where it has none."""
     where = key_filter(period, key_hash, team_id)
     by_day = await usage.summary(connection, ["service", "region", "day"], where)
@@ -153,7 +151,12 @@ async def of_key(
     return Spending(
         _sums_of(await usage.total(connection, where)),
         tuple(
-            Spent(_sums_of(row), row.keys["service"] or "", row.keys["region"] or "", period=row.keys["day"] or "")
+            Spent(
+                _sums_of(row),
+                row.keys["service"] or "",
+                row.keys["region"] or "",
+                period=row.keys["day"] or "",
+            )
             for row in by_day
         ),
         tuple(
@@ -176,9 +179,7 @@ async def of_key(
 def key_filter(period: Period, key_hash: str, team_id: str | None) -> UsageFilter:
     """The rows of the ledger that are a key's own in a period."""
     since, until = period.moments
-    return UsageFilter(
-        key_hash=key_hash, team_id=team_id, no_team=team_id is None, since=since, until=until
-    )
+    return UsageFilter(key_hash=key_hash, team_id=team_id, no_team=team_id is None, since=since, until=until)
 
 
 def _sums_of(row: SummaryRow) -> Sums:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget
-from aai_gateway.core.projections import Outlook, outlook
-from aai_gateway.core.regions import Region
+from aai_gateway.core.projections import Projection, project, rate_days
+from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.rollups import Sums
-from aai_gateway.core.tenancy import VirtualKey
+from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.dashboard import spending
 from aai_gateway.gateway.dashboard.charts import Chart
@@ -24,7 +24,7 @@ from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.scope import Scope
 from aai_gateway.gateway.dashboard.spending import Services, Shares
 from aai_gateway.gateway.management_rows import key_status
-from aai_gateway.store import completion_lines, keys, standing, transcript_lines, usage_sums
+from aai_gateway.store import completion_lines, keys, standing, transcript_lines, usage, usage_sums
 from aai_gateway.store.paging import Page, Place
 from aai_gateway.store.standing import Standing
 
@@ -62,7 +62,7 @@ class TeamPage:
     total: Sums
     before: int | None
     budget: Budget
-    outlook: Outlook
+    projection: Projection
     chart: Chart
     services: Services
     work: Standing
@@ -77,9 +77,7 @@ class TeamPage:
         return self.period.today
 
 
-async def team_page(
-    connection: AsyncConnection, scope: Scope, period: Period, now: datetime
-) -> TeamPage:
+async def team_page(connection: AsyncConnection, scope: Scope, period: Period, now: datetime) -> TeamPage:
     """A team's first page, or a key's."""
     before: Sums
     if scope.key is None:
@@ -87,41 +85,41 @@ async def team_page(
         spent = await spending.of_team(connection, period, scope.team.id)
         before = await usage_sums.total(connection, period.before.covering, team_id=scope.team.id)
         budget = scope.team.budget.at(now)
-        rates = (await recent_days(connection, now.date(), scope.team.id)).get(scope.team.id, {})
+        rates = (await recent_days(connection, now, scope.team.id)).get(scope.team.id, {})
     else:
         spent = await spending.of_key(connection, period, scope.key.hash, scope.team_id)
         before = (await spending.of_key(connection, period.before, scope.key.hash, scope.team_id)).total
         budget = scope.key.budget.at(now)
-        rates = _by_day(spent)
+        rates = await _recent_of_key(connection, scope, now)
     return TeamPage(
         scope=scope,
         period=period,
         total=spent.total,
         before=before.micros if before.jobs else None,
         budget=budget,
-        outlook=outlook(budget, rates, now),
+        projection=project(budget, rates, now),
         chart=spending.chart_of(spent, period),
         services=spending.services_of(spent),
         work=await standing.read(connection, scope.owner, key_hash=scope.key_hash),
         keys=await _keys(connection, scope, period, now),
-        tags=None if scope.team_id is None or scope.key else await spending.tag_shares(
-            connection, period, scope.team_id
-        ),
+        tags=None
+        if scope.team_id is None or scope.key
+        else await spending.tag_shares(connection, period, scope.team_id),
         transcripts=await transcript_lines.page(connection, _transcripts_of(scope), LATEST),
         chats=await completion_lines.page(connection, _chats_of(scope), LATEST),
     )
 
 
-def _by_day(spent: spending.Spending) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in spent.by_day:
-        found[one.period] = found.get(one.period, 0) + one.sums.micros
-    return found
+async def _recent_of_key(connection: AsyncConnection, scope: Scope, now: datetime) -> dict[date, int]:
+    """What a key spent on each of the days by which its budget is projected."""
+    assert scope.key is not None
+    days = rate_days(now)
+    week = Period(days[0], days[-1] + timedelta(days=1))
+    rows = await usage.summary(connection, ["day"], spending.key_filter(week, scope.key.hash, scope.team_id))
+    return {date.fromisoformat(row.keys["day"] or ""): row.micros for row in rows}
 
 
-async def _keys(
-    connection: AsyncConnection, scope: Scope, period: Period, now: datetime
-) -> list[KeyRow]:
+async def _keys(connection: AsyncConnection, scope: Scope, period: Period, now: datetime) -> list[KeyRow]:
     """A team's keys, those that are in use first, dearest first; none for a key's own page."""
     if scope.key is not None or scope.team_id is None:
         return []
@@ -189,6 +187,16 @@ async def chats_page(
     return await completion_lines.page(connection, wanted, LISTED, **_place(query))
 
 
+async def chat_models(connection: AsyncConnection, scope: Scope) -> list[str]:
+    """The chat models that a team has used, for the filter to propose."""
+    if scope.team_id is None:
+        return []
+    months = await usage_sums.read(connection, "model", None, by=["service", "model"], team_id=scope.team_id)
+    return sorted(
+        {row.keys["model"] for row in months if row.keys["service"] == "chat" and row.keys["model"]}
+    )
+
+
 def _transcripts_of(scope: Scope, filters: Filters | None = None) -> transcript_lines.Wanted:
     filters = filters or Filters()
     states = {state for state, _ in STATES}
@@ -199,7 +207,7 @@ def _transcripts_of(scope: Scope, filters: Filters | None = None) -> transcript_
         owner=scope.owner,
         key_hash=scope.key_hash,
         region=_region(filters),
-        state=filters.state or None,  # type: ignore[arg-type]  # one of STATES
+        state=filters.state or None,
         since=since,
         until=until,
     )
@@ -240,3 +248,26 @@ def _place(query: Mapping[str, str]) -> dict[str, Place]:
         return {name: Place.parse(query[name]) for name in ("before", "after") if query.get(name)}
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
+
+
+def regions_of(regions: Sequence[Region] | None, team: Team | None) -> str:
+    """Regions for people; None stands for the team's."""
+    allowed = regions if regions is not None else (team.regions if team is not None else ALL_REGIONS)
+    return " and ".join(region.value.upper() for region in allowed) or "none"
+
+
+def model_of(line: transcript_lines.Line) -> str:
+    """The speech model that a job ran on or, before it has ended, was asked to."""
+    if line.booked is not None and line.booked.model:
+        return line.booked.model
+    asked = line.transcript.requested
+    models = asked.get("speech_models") or asked.get("speech_model")
+    return str(models[0] if isinstance(models, list) and models else models or "default model")
+
+
+def addons_of(line: transcript_lines.Line) -> list[str]:
+    """What was charged besides the model."""
+    if line.booked is None:
+        return []
+    names = dict.fromkeys(str(item["name"]) for item in line.booked.items)
+    return [name.replace("_", " ") for name in names if name != line.booked.model]

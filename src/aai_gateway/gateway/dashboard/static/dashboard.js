@@ -26,6 +26,7 @@ const writers = {
       maximumFractionDigits: Number(digits),
     }).format(value),
   count: (value) => number({}).format(value),
+  ms: (value) => `${number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value * 1000)} ms`,
   audio: (value) => {
     const [amount, unit] = value >= 3600 ? [value / 3600, "h"] : [value / 60, "min"];
     return `${number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(amount)} ${unit}`;
@@ -45,18 +46,72 @@ function write(root) {
 
 write(document);
 
-// One menu at a time, and none once the reader is elsewhere.
-for (const menu of document.querySelectorAll("details.menu")) {
-  menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
-    }
-  });
-  document.addEventListener("click", (event) => {
+// An open menu closes with Escape and when the reader is elsewhere.
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+// A page that is left open keeps up, unless the reader is in the middle of something in it.
+const EVERY = 60_000;
+const main = document.querySelector("main[data-fresh]");
+const told = document.getElementById("fresh");
+
+function isInUse() {
+  return (
+    main.contains(document.activeElement) ||
+    main.querySelector("details[open]") !== null ||
+    !(document.getSelection()?.isCollapsed ?? true)
+  );
+}
+
+async function refresh() {
+  if (document.visibilityState !== "visible" || isInUse()) return;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (answer.redirected) return location.assign(answer.url);
+    if (!answer.ok) throw new Error(answer.status);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("main");
+    if (isInUse()) return;
+    main.replaceChildren(...fresh.childNodes);
+    write(main);
+    tell("Up to date at");
+  } catch {
+    tell("The gateway did not answer; these are the figures of");
+  }
+}
+
+let upTo = new Date();
+
+function tell(text) {
+  if (text.startsWith("Up")) upTo = new Date();
+  told.textContent = `${text} ${new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(upTo)}.`;
+}
+
+if (main) {
+  tell("Up to date at");
+  setInterval(refresh, EVERY);
+  document.addEventListener("visibilitychange", () => {
+    if (Date.now() - upTo > EVERY) refresh();
   });
 }
+
+// While the next page is on its way, a line at the top says so.
+let isDownload = false;
+document.addEventListener("click", (event) => {
+  isDownload = event.target.closest?.("a[download]") !== null;
+});
+window.addEventListener("beforeunload", () => {
+  if (!isDownload) document.documentElement.classList.add("loading");
+});
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
@@ -73,5 +128,6 @@ for (const form of document.querySelectorAll("form[method=post]")) {
   });
 }
 window.addEventListener("pageshow", () => {
+  document.documentElement.classList.remove("loading");
   document.querySelectorAll("form[method=post] button").forEach((button) => (button.disabled = false));
 });

@@ -14,7 +14,7 @@ _MOMENT = sa.DateTime(timezone=True)
 _SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _PLACE = ("team_id", "part", "period", "service", "region", "model", "name")
 _SUMS = (
-    *("micros", "jobs", "failed", "flagged", "unknown"),
+    *("micros", "jobs", "failed", "flagged", "flagged_micros", "unknown"),
     *("audio_seconds", "prompt_tokens", "completion_tokens", "quantity"),
 )
 
@@ -22,6 +22,7 @@ _SUMS = (
 def upgrade() -> None:
     """Make the tables, and sum up the rows that are there."""
     _sums()
+    _latest_transcripts()
     _reconciliations()
     _sessions()
     _traffic()
@@ -37,6 +38,17 @@ def _sums() -> None:
     )
     _fill_sums()
     op.create_index("ix_usage_sums_period_part", "usage_sums", ["period", "part"])
+    is_models_month = sa.text("part = 'model' AND length(period) = 7")
+    op.create_index(
+        "ix_usage_sums_models_months",
+        "usage_sums",
+        [
+            *("team_id", "service", "region"),
+            *("micros", "audio_seconds", "prompt_tokens", "completion_tokens"),
+        ],
+        sqlite_where=is_models_month,
+        postgresql_where=is_models_month,
+    )
     op.drop_index("ix_usage_team_id_service_region_micros", "usage")
     for column in ("team_id", "key_hash"):
         columns = [column, "service", "created_at", "id"]
@@ -48,6 +60,7 @@ def _fill_sums() -> None:
     whole = (
         "SUM(micros), COUNT(*), SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END), "
         "SUM(CASE WHEN priced_as IS NOT NULL THEN 1 ELSE 0 END), "
+        "SUM(CASE WHEN priced_as IS NOT NULL THEN micros ELSE 0 END), "
         "SUM(CASE WHEN status = 'unknown' THEN 1 ELSE 0 END), "
         "SUM(audio_seconds), SUM(prompt_tokens), SUM(completion_tokens), 0"
     )
@@ -59,7 +72,7 @@ def _fill_sums() -> None:
     else:
         lines = "usage, json_array_elements(usage.items) AS line"
         name, micros, quantity = (f"(line ->> '{member}')" for member in ("name", "micros", "quantity"))
-    item = f"SUM(CAST({micros} AS BIGINT)), COUNT(*), 0, 0, 0, 0, 0, 0, SUM(CAST({quantity} AS BIGINT))"
+    item = f"SUM(CAST({micros} AS BIGINT)), COUNT(*), 0, 0, 0, 0, 0, 0, 0, SUM(CAST({quantity} AS BIGINT))"
     kind = "service, region, COALESCE(model, '')"
     tagged = "usage JOIN usage_tags ON usage_tags.usage_id = usage.id"
     for part, names, sums, table in (
@@ -78,6 +91,25 @@ def _fill_sums() -> None:
         op.execute(
             f"INSERT INTO usage_sums SELECT {team}, part, {period}, service, region, model, name, {sums} "  # noqa: S608
             "FROM usage_sums GROUP BY 1, 2, 3, 4, 5, 6, 7"
+        )
+
+
+def _latest_transcripts() -> None:
+    place = ("created_at", "seq")
+    whose = ("owner", "key_hash")
+    for name, columns, where in (
+        ("unsettled_latest", ("region", *place, *whose, "status", "settled_at"), "settled_at IS NULL"),
+        ("failed", ("region", *place), "status = 'error'"),
+        ("deleted", ("region", *place), "deleted_at IS NOT NULL"),
+        ("deleted_of_owner", ("region", "owner", *place, "key_hash"), "deleted_at IS NOT NULL"),
+    ):
+        condition = sa.text(where)
+        op.create_index(
+            f"ix_transcripts_{name}",
+            "transcripts",
+            [*columns],
+            sqlite_where=condition,
+            postgresql_where=condition,
         )
 
 
