@@ -157,12 +157,16 @@ async def test_no_form_is_taken_from_another_site_or_session(gateway):
         await sign_in(other, MASTER)
         of_other = form_of(await other.get("/dashboard/teams/new"), "/sign-out")["csrf"]
         posts = await every_post(client)
-        taken = {path for path, methods in paths([*team_forms.ROUTES, *key_forms.ROUTES]) if "POST" in methods}
+        taken = {
+            path for path, methods in paths([*team_forms.ROUTES, *key_forms.ROUTES]) if "POST" in methods
+        }
         assert len(taken) + 1 - 2 == len(posts)  # unblock stands where block does
         for path, fields in posts:
             for changed in ({}, {"csrf": ""}, {"csrf": of_other}, {"csrf": "x" * 43}, {"csrf": "ä"}):
                 without = {name: value for name, value in fields.items() if name != "csrf"}
-                assert 403 == (await client.post(path, data={**without, **changed})).status_code, path
+                assert 403 == (await client.post(path, data={"x": "y", **without, **changed})).status_code, (
+                    path
+                )
             for headers in (
                 {"sec-fetch-site": "cross-site"},
                 {"sec-fetch-site": "same-site"},
@@ -179,7 +183,9 @@ async def test_no_form_is_taken_from_another_site_or_session(gateway):
             assert [TEAM] == [team.id for team in await teams.list_all(connection)]
             assert 1 == len(await keys.list_all(connection))
         for headers in ({"sec-fetch-site": "same-origin"}, {"origin": "http://gateway"}):
-            answer = await client.post(posts[0][0], data={**posts[0][1], "team_alias": str(headers)}, headers=headers)
+            answer = await client.post(
+                posts[0][0], data={**posts[0][1], "team_alias": str(headers)}, headers=headers
+            )
             assert 303 == answer.status_code
 
 
@@ -275,7 +281,18 @@ async def test_static_files_are_kept_for_ever_by_a_name_that_changes_with_them(c
 
 @pytest.mark.parametrize(
     "name",
-    ["", "style", "x.1.css", "../app.py", "..%2fapp.py", "%2e%2e%2fapp.py", "app.py", "style.x.py", ".css", "a.b.c.d"],
+    [
+        "",
+        "style",
+        "x.1.css",
+        "../app.py",
+        "..%2fapp.py",
+        "%2e%2e%2fapp.py",
+        "app.py",
+        "style.x.py",
+        ".css",
+        "a.b.c.d",
+    ],
 )
 async def test_nothing_else_of_the_package_is_served(client, name):
     assert 404 == (await client.get(f"/dashboard/static/{name}")).status_code
