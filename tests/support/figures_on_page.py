@@ -1,4 +1,4 @@
-"""The figures of a dashboard's page, by the section and row that they stand in, exact as the page has them."""
+"""The figures of a dashboard's page, by section and row, exact as the page has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 @dataclass
 class Row:
-    """A table's row, or one of the head figures: its heading, and the exact values of its figures, in order."""
+    """A table's row, or a head figure: its heading, and its exact values in order."""
 
     heading: str = ""
     values: list[str] = field(default_factory=list)
@@ -46,6 +46,8 @@ class FiguresOnPage(HTMLParser):
                 self._heading = ""
             elif tag == "dt":
                 self._row = Row()
+        elif tag == "section" and (name := of.get("aria-label")):
+            self._section = self.sections.setdefault(name, [])
         elif tag == "tr":
             self._row = Row()
             self._section.append(self._row)

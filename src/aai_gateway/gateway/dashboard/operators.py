@@ -124,7 +124,7 @@ async def operators(connection: AsyncConnection, window: str, now: datetime) -> 
         work=work,
         lag_seconds=0 if oldest is None else max(0, int((now - oldest).total_seconds())),
         store_bytes=await size_bytes(connection),
-        reconciled=await reconciliations.latest(connection),
+        reconciled=tuple((await reconciliations.latest(connection)).values()),
         versions=[*versions(), ("Store", f"{_store_name(connection)}, schema {REVISION}")],
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget
-from aai_gateway.core.projections import Outlook, outlook
-from aai_gateway.core.rollups import Sums, days
+from aai_gateway.core.projections import Projection, project, rate_days
+from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team
 from aai_gateway.gateway.dashboard import spending
 from aai_gateway.gateway.dashboard.charts import Chart
@@ -22,8 +22,6 @@ from aai_gateway.store.standing import Standing
 
 TEAMS_SHOWN = 25
 """Teams on one page."""
-RATE_DAYS = 7
-"""Days by whose spending it is said when a budget will be spent."""
 KEPT = ("q", "page")
 """Of the page's address, what belongs to it besides the period."""
 
@@ -36,7 +34,7 @@ class TeamRow:
     name: str
     micros: int
     budget: Budget | None = None
-    outlook: Outlook | None = None
+    projection: Projection | None = None
     blocked: bool = False
 
 
@@ -102,7 +100,7 @@ async def overview(
         tags=await spending.tag_shares(connection, period),
         teams=await _teams(connection, period, query, now),
         work=await standing.read(connection),
-        reconciled=await reconciliations.latest(connection),
+        reconciled=tuple((await reconciliations.latest(connection)).values()),
     )
 
 
@@ -122,7 +120,7 @@ async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> l
         row.keys["team_id"]: row.sums.micros
         for row in await usage_sums.read(connection, "total", period.covering, by=["team_id"], team_id=None)
     }
-    rates = await recent_days(connection, now.date())
+    rates = await recent_days(connection, now)
     rows = []
     for team in await teams.list_all(connection):
         rows.append(team_row(team, spent.pop(team.id, 0), rates.get(team.id, {}), now))
@@ -131,26 +129,24 @@ async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> l
     return [*rows, *sorted(gone, key=lambda row: -row.micros)]
 
 
-def team_row(team: Team, micros: int, recent: Mapping[str, int], now: datetime) -> TeamRow:
+def team_row(team: Team, micros: int, recent: Mapping[date, int], now: datetime) -> TeamRow:
     """A team's line: what it spent, and how long its budget will last."""
     budget = team.budget.at(now)
-    return TeamRow(team.id, team.alias, micros, budget, outlook(budget, recent, now), team.blocked)
+    return TeamRow(team.id, team.alias, micros, budget, project(budget, recent, now), team.blocked)
 
 
 async def recent_days(
-    connection: AsyncConnection, today: date, team_id: str | None = None
-) -> dict[str, dict[str, int]]:
-    """What each team, or one, spent on each of the last days, today among them."""
-    since, until = today - timedelta(days=RATE_DAYS - 1), today + timedelta(days=1)
-    found: dict[str, dict[str, int]] = {}
-    for row in await usage_sums.read(
-        connection, "total", days(since, until), by=["team_id", "period"], team_id=team_id
-    ):
-        found.setdefault(row.keys["team_id"], {})[row.keys["period"]] = row.sums.micros
+    connection: AsyncConnection, now: datetime, team_id: str | None = None
+) -> dict[str, dict[date, int]]:
+    """What each team, or one, spent on each of the days by which its budget is projected."""
+    days = [day.isoformat() for day in rate_days(now)]
+    found: dict[str, dict[date, int]] = {}
+    for row in await usage_sums.read(connection, "total", days, by=["team_id", "period"], team_id=team_id):
+        found.setdefault(row.keys["team_id"], {})[date.fromisoformat(row.keys["period"])] = row.sums.micros
     return found
 
 
-def _order(row: TeamRow) -> tuple[float, int, str]:
+def _order(row: TeamRow) -> tuple[tuple[int, int], int, str]:
     """Teams whose budget is spent, then those that will run out, soonest first, then the dearest."""
-    assert row.outlook is not None
-    return row.outlook.order, -row.micros, row.name
+    assert row.projection is not None
+    return row.projection.urgency, -row.micros, row.name

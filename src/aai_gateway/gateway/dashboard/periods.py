@@ -1,4 +1,4 @@
-"""The days that a page is about, as its address says them: `?month=2026-11` or `?from=2026-11-01&to=2026-11-30`.
+"""The days that a page is about, as its address says: `?month=2026-11` or `?from=2026-11-01&to=2026-11-30`.
 
 Days and months are UTC, as the ledger's are.
 """
@@ -111,7 +111,7 @@ class Period:
         return address(self.query) if self.query else ""
 
     def link(self, *more: tuple[str, str]) -> str:
-        """An address of the same page and period, the rest of it changed by `more`; empty values are left out."""
+        """The address of this page and period, changed by `more`, of which empty values are left out."""
         kept = {**dict(self.keep), **dict(more)}
         return address([*self.query, *((name, value) for name, value in kept.items() if value)])
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aai_gateway.core.budgets import MICROS_PER_DOLLAR, usd
+from aai_gateway.gateway.dashboard.paths import segment
 
 _PACKAGE = "aai_gateway.gateway.dashboard"
 _HASH = re.compile(r"[0-9a-f]{32,}")
@@ -53,6 +54,7 @@ def environment() -> Environment:
         "bytes": size,
         "lag": lag,
         "shortened": shortened,
+        "segment": segment,
     }
     made.globals |= {"static": static_name, "digits_of": digits_of}
     return made
@@ -66,7 +68,7 @@ def static_bytes(name: str) -> bytes:
 
 @cache
 def static_name(name: str) -> str:
-    """A static file's name with a hash of its content, so that it may be kept for ever: `style.1a2b3c.css`."""
+    """A static file's name with a hash of its content, so that it may be kept for ever."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{hashlib.sha256(static_bytes(name)).hexdigest()[:12]}.{suffix}"
 

@@ -67,9 +67,9 @@ def team_path(team_id: str) -> str:
 
 
 async def scope_of(connection: AsyncConnection, caller: Caller, team_id: str | None) -> Scope:
-    """The scope of `/teams/{team_id}`, or with None of `/key`. Raises Refused (404) for what is not the caller's.
+    """The scope of `/teams/{team_id}`, or with None of `/key`.
 
-    To who may not see it, a team that is there is as one that is not.
+    Raises Refused (404) for what is not the caller's: a team that is there is then as one that is not.
     """
     if team_id is None:
         if caller.key is None or home_of(caller) != "/key":

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget
-from aai_gateway.core.projections import Outlook, outlook
+from aai_gateway.core.projections import Projection, project, rate_days
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team, VirtualKey
@@ -24,7 +24,7 @@ from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.scope import Scope
 from aai_gateway.gateway.dashboard.spending import Services, Shares
 from aai_gateway.gateway.management_rows import key_status
-from aai_gateway.store import completion_lines, keys, standing, transcript_lines, usage_sums
+from aai_gateway.store import completion_lines, keys, standing, transcript_lines, usage, usage_sums
 from aai_gateway.store.paging import Page, Place
 from aai_gateway.store.standing import Standing
 
@@ -62,7 +62,7 @@ class TeamPage:
     total: Sums
     before: int | None
     budget: Budget
-    outlook: Outlook
+    projection: Projection
     chart: Chart
     services: Services
     work: Standing
@@ -85,19 +85,19 @@ async def team_page(connection: AsyncConnection, scope: Scope, period: Period, n
         spent = await spending.of_team(connection, period, scope.team.id)
         before = await usage_sums.total(connection, period.before.covering, team_id=scope.team.id)
         budget = scope.team.budget.at(now)
-        rates = (await recent_days(connection, now.date(), scope.team.id)).get(scope.team.id, {})
+        rates = (await recent_days(connection, now, scope.team.id)).get(scope.team.id, {})
     else:
         spent = await spending.of_key(connection, period, scope.key.hash, scope.team_id)
         before = (await spending.of_key(connection, period.before, scope.key.hash, scope.team_id)).total
         budget = scope.key.budget.at(now)
-        rates = _by_day(spent)
+        rates = await _recent_of_key(connection, scope, now)
     return TeamPage(
         scope=scope,
         period=period,
         total=spent.total,
         before=before.micros if before.jobs else None,
         budget=budget,
-        outlook=outlook(budget, rates, now),
+        projection=project(budget, rates, now),
         chart=spending.chart_of(spent, period),
         services=spending.services_of(spent),
         work=await standing.read(connection, scope.owner, key_hash=scope.key_hash),
@@ -110,11 +110,13 @@ async def team_page(connection: AsyncConnection, scope: Scope, period: Period, n
     )
 
 
-def _by_day(spent: spending.Spending) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in spent.by_day:
-        found[one.period] = found.get(one.period, 0) + one.sums.micros
-    return found
+async def _recent_of_key(connection: AsyncConnection, scope: Scope, now: datetime) -> dict[date, int]:
+    """What a key spent on each of the days by which its budget is projected."""
+    assert scope.key is not None
+    days = rate_days(now)
+    week = Period(days[0], days[-1] + timedelta(days=1))
+    rows = await usage.summary(connection, ["day"], spending.key_filter(week, scope.key.hash, scope.team_id))
+    return {date.fromisoformat(row.keys["day"] or ""): row.micros for row in rows}
 
 
 async def _keys(connection: AsyncConnection, scope: Scope, period: Period, now: datetime) -> list[KeyRow]:
@@ -205,7 +207,7 @@ def _transcripts_of(scope: Scope, filters: Filters | None = None) -> transcript_
         owner=scope.owner,
         key_hash=scope.key_hash,
         region=_region(filters),
-        state=filters.state or None,  # type: ignore[arg-type]  # one of STATES
+        state=filters.state or None,
         since=since,
         until=until,
     )

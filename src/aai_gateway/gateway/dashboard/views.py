@@ -47,7 +47,9 @@ async def show_team(request: Request) -> Response:
     async with _reading(request) as connection:
         scope = await _scope(connection, request, found)
         shown = await team.team_page(connection, scope, period, now)
-    return page(request, "team.html", found, page_name="Costs", page=shown, **_NAMED)
+    return page(
+        request, "team.html", found, page_name="Costs", page=shown, regions_of=team.regions_of, **_LINES
+    )
 
 
 async def show_transcripts(request: Request) -> Response:
@@ -79,10 +81,6 @@ def _list(
     shown: Page[Any],
     more: Mapping[str, Any],
 ) -> Response:
-    links = {
-        "older": shown.older and address([*filters.query, ("before", shown.older.text)]),
-        "newer": shown.newer and address([*filters.query, ("after", shown.newer.text)]),
-    }
     return page(
         request,
         "list.html",
@@ -92,9 +90,10 @@ def _list(
         title=title,
         filters=filters,
         lines=shown.lines,
-        **links,
+        older=shown.older and address([*filters.query, ("before", shown.older.text)]),
+        newer=shown.newer and address([*filters.query, ("after", shown.newer.text)]),
         **more,
-        **_NAMED,
+        **_LINES,
     )
 
 
@@ -110,7 +109,8 @@ async def show_audit(request: Request) -> Response:
     """The audit log, for the master key."""
     found = await admin(request)
     filters = {name: request.query_params.get(name, "").strip() for name in ("action", "actor", "target")}
-    where = AuditFilter(**{name: text or None for name, text in filters.items()})
+    action, actor, target = (text or None for text in filters.values())
+    where = AuditFilter(action=action, actor=actor, target=target)
     before, after = (_number(request, name) for name in ("before", "after"))
     async with _reading(request) as connection:
         entries = await list_entries(connection, where, limit=AUDIT_SHOWN + 1, before=before, after=after)
@@ -118,7 +118,7 @@ async def show_audit(request: Request) -> Response:
     entries = sorted(entries[:AUDIT_SHOWN], key=lambda entry: -entry.seq)
     has_older, has_newer = (
         (after is not None or goes_on),
-        (before is not None or goes_on and after is not None),
+        (before is not None or (goes_on and after is not None)),
     )
     kept = [(name, text) for name, text in filters.items() if text]
     return page(
@@ -155,7 +155,8 @@ async def _reading(request: Request) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-_NAMED = {"regions_of": team.regions_of, "model_of": team.model_of, "addons_of": team.addons_of}
+_LINES: dict[str, Any] = {"model_of": team.model_of, "addons_of": team.addons_of}
+"""What lists of transcripts and chats are written with."""
 
 _OF_SCOPE = (("", show_team), ("/transcripts", show_transcripts), ("/chats", show_chats))
 
