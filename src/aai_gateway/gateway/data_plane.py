@@ -14,8 +14,8 @@ from typing import Any
 from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
-from aai_gateway.gateway.dashboard.paths import is_dashboard_path
 from aai_gateway.core.traffic import Tally
+from aai_gateway.gateway.dashboard.paths import is_dashboard_path
 from aai_gateway.gateway.observer import Observer
 from aai_gateway.gateway.observing import DASHBOARD, MANAGEMENT, WEBHOOK, current
 from aai_gateway.gateway.webhook_paths import is_webhook_path
