@@ -11,8 +11,8 @@ import asyncio
 from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.presented import key_of_request
 from aai_gateway.core.tenancy import Caller
+from aai_gateway.core.traffic import Tally
 from aai_gateway.gateway import litellm_budget, litellm_host, server_host
-from aai_gateway.gateway.access_log import leave_out_polls
 from aai_gateway.gateway.chat import ChatHooks
 from aai_gateway.gateway.context import Runtime
 from aai_gateway.gateway.dashboard.app import Dashboard
@@ -20,6 +20,7 @@ from aai_gateway.gateway.data_plane import DataPlane
 from aai_gateway.gateway.litellm_door import LiteLLMDoor
 from aai_gateway.gateway.llm_routes import LLM_HANDLERS
 from aai_gateway.gateway.management import is_management_path, management_app
+from aai_gateway.gateway.observer import Observer
 from aai_gateway.gateway.passthrough import SpeechRoutes
 from aai_gateway.gateway.webhook_callbacks import WebhookRoutes
 from aai_gateway.gateway.wire import ASGIApp, Scope, client_host
@@ -33,8 +34,9 @@ def _install() -> ChatHooks:
         return ChatHooks(Runtime(get_settings()).ready)
     require_no_database()
     settings = get_settings()
-    guesses = Guesses(settings.unknown_keys_per_minute)
-    runtime = Runtime(settings, litellm_budget.configured_limits(settings), guesses)
+    guesses, tally = Guesses(settings.unknown_keys_per_minute), Tally()
+    runtime = Runtime(settings, litellm_budget.configured_limits(settings), guesses, tally)
+    observer = Observer(tally)
     hooks = ChatHooks(runtime.ready)
     speech = SpeechRoutes(runtime.ready, LLM_HANDLERS)
 
@@ -55,16 +57,22 @@ def _install() -> ChatHooks:
             is_management=is_management_path,
             client_timeout=settings.client_timeout,
             root_paths=litellm_host.root_paths(),
+            observer=observer,
         )
+
+    async def stop() -> None:
+        await runtime.stop()
+        await asyncio.to_thread(observer.close)
 
     if litellm_host.stand_in_front(in_front_of, speech):
         limits = server_host.connection_limits(settings, server_host.raise_file_limit())
         server_host.guard_connections(limits)
         litellm_host.use_identity(hooks.authenticate)
-        leave_out_polls()
+        server_host.leave_out_access_log()
+        observer.open(settings)
         # Later, because LiteLLM takes its settings over one by one, in the config's order.
         asyncio.get_running_loop().call_soon(litellm_budget.leave_budget_to_us)
-        litellm_host.at_shutdown(runtime.stop)
+        litellm_host.at_shutdown(stop)
         runtime.start()
     return hooks
 

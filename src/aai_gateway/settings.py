@@ -10,7 +10,7 @@ import os
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -118,8 +118,15 @@ class Settings(BaseSettings):
         20, gt=0, description="Unknown keys that one address may present in a minute before it has to wait."
     )
 
+    # What it tells
     metrics_token: SecretStr | None = Field(
         None, description="Opens /metrics and nothing else, so that Prometheus need not hold the master key."
+    )
+    log_format: Literal["readable", "json"] = Field(
+        "readable", description="How the gateway's own log lines are written: readable or json."
+    )
+    traces: HttpUrl | None = Field(
+        None, description="Where traces go, by OpenTelemetry's OTLP over HTTP; none unless set."
     )
 
     # The account's own limits, shared between teams
@@ -163,7 +170,7 @@ class Settings(BaseSettings):
         description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
 
-    @field_validator("public_url", "eu_public_url")
+    @field_validator("public_url", "eu_public_url", "traces")
     @classmethod
     def _plain_base(cls, url: HttpUrl | None) -> HttpUrl | None:
         if url is not None and (url.query or url.fragment or url.username or url.password):

@@ -113,7 +113,7 @@ async def test_assemblyais_routes_can_hand_on_to_litellm_with_what_is_noted():
 
     scope = {"type": "http", "method": "POST", "path": "/llm-gateway.assemblyai/v1", "headers": []}
     await plane(inner, speech, Spy(), Spy(), Spy())(scope, receive, send)
-    assert [(b"x-noted", b"/v1/chat/completions")] == sent[0]["headers"]
+    assert (b"x-noted", b"/v1/chat/completions") in sent[0]["headers"]
 
 
 async def test_the_servers_own_root_path_counts_too():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import sqlalchemy as sa
-from random_usage import UNKNOWN, random_rows
+from random_usage import NOON, UNKNOWN, random_rows
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.regions import Region
@@ -140,6 +141,31 @@ async def test_a_sum_that_is_wrong_is_found_and_mended(store: Store) -> None:
         await usage_sums.rebuild_month(connection, day.replace(day=1))
     async with store.read() as connection:
         assert [] == await differences(connection)
+
+
+async def test_what_is_booked_while_sums_are_made_anew_is_counted_once(store: Store, store_url: str) -> None:
+    """Two stores, as of two processes: one books while the other makes all anew, over and over."""
+    rows = [
+        replace(row, created_at=datetime(2026, 12, 1, tzinfo=timezone.utc) + (row.created_at - NOON) / 20)
+        for row in random_rows(12, 40)
+    ]
+    days = sorted({row.created_at.date() for row in rows})
+    command = await Store.open(store_url)
+    booking = asyncio.create_task(book(store, rows))
+    while not booking.done():
+        for day in days:
+            async with command.write() as connection:
+                await usage_sums.rebuild_day(connection, day)
+        for month in (date(2026, 11, 1), date(2026, 12, 1)):
+            async with command.write() as connection:
+                await usage_sums.rebuild_month(connection, month)
+            async with command.snapshot() as connection:
+                assert [] == await usage_sums.check_month(connection, month)
+    await booking
+    await command.close()
+    async with store.read() as connection:
+        assert [] == await differences(connection)
+        assert len(rows) == (await usage_sums.total(connection, ["2026-11", "2026-12"])).jobs
 
 
 async def test_each_team_and_all_of_them_have_every_part(store: Store) -> None:

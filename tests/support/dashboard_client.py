@@ -45,6 +45,7 @@ class Forms(HTMLParser):
         if tag == "select":
             self._select = ""
         elif tag == "textarea":
+            self._fields[self._area] = self._fields[self._area].removeprefix("\n")
             self._area = ""
 
     def handle_data(self, data: str) -> None:

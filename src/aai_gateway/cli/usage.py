@@ -13,6 +13,7 @@ from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import export
 from aai_gateway.cli.usage_options import Asked, Names, takes_filter
+from aai_gateway.cli.usage_rebuild import rebuild
 from aai_gateway.cli.usage_rerate import rerate
 from aai_gateway.cli.usage_rows import rows
 from aai_gateway.cli.usage_statement import statement
@@ -27,6 +28,7 @@ app.command(epilog="Example: aai-gateway usage rows --team newsroom --limit 20")
 app.command(epilog="Example: aai-gateway usage export --focus --month 2026-11 --output 2026-11.csv")(export)
 app.command(epilog="Example: aai-gateway usage statement --team newsroom --month 2026-11")(statement)
 app.command(epilog="Example: aai-gateway usage rerate --since 2026-11-01 --prices-at 2026-12-01")(rerate)
+app.command(epilog="Example: aai-gateway usage rebuild --check")(rebuild)
 
 GROUPS: dict[str, Group] = {
     "team": "team_id",

@@ -16,6 +16,7 @@ from aai_gateway.core.matching import Listed, listed_from
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import NotFound, TooManyRequests, UpstreamFailed
 from aai_gateway.gateway.fair_queue import GATEWAY
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.upstream import Upstream
 
 PAGE = 200
@@ -49,7 +50,8 @@ async def ask(
     async with upstream.request(
         region, method, path, headers=headers, query=query, deadline=deadline
     ) as response:
-        body = await response.read()
+        with current().waiting():
+            body = await response.read()
     if response.status == 400 and NotFound().text.encode() in body:
         raise NotFound
     if response.status != 200:

@@ -36,6 +36,7 @@ from aai_gateway.gateway.chat_wire import Wire
 from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.data_plane import notes
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.passthrough import COUNTED
 from aai_gateway.gateway.wire import client_host
 from aai_gateway.litellm_models import GLOBAL_PREFIX, PROVIDER
@@ -204,6 +205,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         attempt = _attempt(_region(gateway, deployment), model, kwargs)
         region = routing.model(caller, attempt, notes().begun_in).region
         notes().begun_in = notes().begun_in or region
+        current().on_model(model, region)
         for transcript_id in chat_request.transcript_ids(kwargs):
             row = await gateway.identity.transcript(caller, region, transcript_id)
             require_owner(caller, row.owner if row else None, row.key_hash if row else None)
@@ -239,6 +241,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         routing.model(caller, Attempt(Provider.OTHER, region), notes().begun_in)
         notes().begun_in = notes().begun_in or region
         notes().handed_on = True
+        current().on_other_provider(deployment.model if deployment else "")
         return litellm_host.held_to_its_deployment(kwargs) if region is Region.EU else None
 
     async def _held(self, gateway: Gateway, call: ChatCall, kwargs: Mapping[str, Any]) -> Completion:

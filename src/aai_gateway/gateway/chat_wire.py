@@ -16,9 +16,11 @@ from typing import Any
 
 import httpx
 
+from aai_gateway.core.traffic import BROKEN, TIMEOUT, UNREACHABLE, Tally
 from aai_gateway.errors import BudgetExceeded
-from aai_gateway.gateway.chat_answer import StreamReader, is_clear_refusal, read_answer
+from aai_gateway.gateway.chat_answer import Answered, StreamReader, is_clear_refusal, read_answer
 from aai_gateway.gateway.completion import Completion
+from aai_gateway.gateway.observing import Asking, current
 from aai_gateway.gateway.upstream import REDIRECTED, REDIRECTS
 from aai_gateway.settings import Settings
 
@@ -34,10 +36,14 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
 class ChatUpstream:
-    """The LLM Gateways: pooled connections, and what is under way. Redirects are failures."""
+    """The LLM Gateways: pooled connections, and what is under way. Redirects are failures.
 
-    def __init__(self, settings: Settings) -> None:
+    How requests end is counted in `tally`; without it, nobody hears of it.
+    """
+
+    def __init__(self, settings: Settings, tally: Tally | None = None) -> None:
         self._settings = settings
+        self._tally = tally or Tally()
         self._http = httpx.AsyncClient(limits=_CONNECTIONS, follow_redirects=False)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[None]] = set()
@@ -82,6 +88,24 @@ class ChatUpstream:
         await self._http.aclose()
 
     async def _exchange(self, request: httpx.Request, completion: Completion) -> httpx.Response:
+        asking = Asking(self._tally, request.url.netloc.decode(), request.method)
+        if asking.request_id:
+            request.headers["x-request-id"] = asking.request_id
+        if asking.span is not None:
+            asking.span.chats(current().model or "unknown")
+        is_stream = False
+        try:
+            response = await self._sent(request, completion, asking)
+            is_stream = isinstance(response.stream, _MeteredStream)
+            return response
+        except httpx.HTTPError as error:
+            asking.outcome = _outcome(error)
+            raise
+        finally:
+            if not is_stream:
+                asking.end()
+
+    async def _sent(self, request: httpx.Request, completion: Completion, asking: Asking) -> httpx.Response:
         completion.is_sent = completion.notes.handed_on = True
         # LiteLLM's time-out is for the answer, an hour and more; the connection has the gateway's own.
         waits = {"connect": self._settings.connect_timeout, "pool": self._settings.connect_timeout}
@@ -92,11 +116,13 @@ class ChatUpstream:
             await _release(completion)
             raise
         if response.status_code == 200 and _is_stream(response):
-            stream = _MeteredStream(self, response, completion)
+            asking.answered(response.status_code)
+            stream = _MeteredStream(self, response, completion, asking)
             completion.notes.at_end.append(stream.aclose)
             return _passed_on(response, stream=stream)
         # From here a broken connection leaves the hold: nobody knows how the completion ended.
         body = await response.aread()
+        asking.answered(response.status_code)
         if response.status_code != 200:
             completion.notes.refused = (response.status_code, body)
         if response.status_code in REDIRECTS:
@@ -106,6 +132,7 @@ class ChatUpstream:
         if is_clear_refusal(response.status_code, body):
             await _release(completion)
         elif response.status_code == 200 and (answered := read_answer(body)) is not None:
+            _tell_used(asking, completion, answered)
             await self.book(_named(completion), partial(completion.book, answered))
         else:
             _log_unknown(completion)
@@ -150,7 +177,10 @@ class _MeteredStream(httpx.AsyncByteStream):
     A client that leaves before the first usage came does not stop the reading up to it: the prompt is paid.
     """
 
-    def __init__(self, upstream: ChatUpstream, response: httpx.Response, completion: Completion) -> None:
+    def __init__(
+        self, upstream: ChatUpstream, response: httpx.Response, completion: Completion, asking: Asking
+    ) -> None:
+        self._asking = asking
         self._upstream = upstream
         self._response = response
         self._completion = completion
@@ -204,10 +234,15 @@ class _MeteredStream(httpx.AsyncByteStream):
         return bool(done)
 
     async def _read(self) -> bytes | None:
-        async for piece in self._pieces:
-            self._reader.feed(piece)
-            return piece
-        return None
+        try:
+            with current().waiting():
+                async for piece in self._pieces:
+                    self._reader.feed(piece)
+                    return piece
+            return None
+        except httpx.HTTPError as error:
+            self._asking.outcome = _outcome(error)
+            raise
 
     async def _book(self) -> None:
         if self._booking is None and self._reader.answered is not None:
@@ -226,6 +261,9 @@ class _MeteredStream(httpx.AsyncByteStream):
             self._reading.cancel()
             await asyncio.wait([self._reading])
         await self._response.aclose()
+        if self._reader.answered is not None:
+            _tell_used(self._asking, self._completion, self._reader.answered)
+        self._asking.end()
         await self._book()
         if self._booking is None:
             _log_unknown(self._completion)
@@ -239,6 +277,17 @@ def _passed_on(response: httpx.Response, **content: Any) -> httpx.Response:
 
 def _is_stream(response: httpx.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("text/event-stream"))
+
+
+def _outcome(error: httpx.HTTPError) -> str:
+    if isinstance(error, _NOT_SENT):
+        return UNREACHABLE
+    return TIMEOUT if isinstance(error, httpx.TimeoutException) else BROKEN
+
+
+def _tell_used(asking: Asking, completion: Completion, answered: Answered) -> None:
+    if asking.span is not None:
+        asking.span.used(answered, completion.answering_model(answered))
 
 
 def _named(completion: Completion) -> str:

@@ -106,8 +106,7 @@ class Completion:
 
     async def book(self, answered: Answered) -> None:
         """Book what the answer says was used. Raises what the store raises."""
-        call = self.call
-        model = call.answering_model(answered, self._prices.current)
+        call, model = self.call, self.answering_model(answered)
         cost = await self._ledger.book_chat(
             call.caller,
             call.region,
@@ -118,6 +117,10 @@ class Completion:
             attribution=call.attribution,
         )
         self._tell(cost)
+
+    def answering_model(self, answered: Answered) -> str:
+        """The model that answered."""
+        return self.call.answering_model(answered, self._prices.current)
 
     def _tell(self, cost: Cost) -> None:
         """Say the cost instead of the hold, where the answer has not begun yet."""

@@ -11,6 +11,7 @@ from aai_gateway import litellm_models
 from aai_gateway.core.budgets import Budget, utc_now
 from aai_gateway.core.guesses import Guesses
 from aai_gateway.core.rates import Rates
+from aai_gateway.core.traffic import Tally
 from aai_gateway.errors import GatewayError
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.budget_notices import BudgetNotices
@@ -21,6 +22,7 @@ from aai_gateway.gateway.ledger import Ledger
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.settler import Settler
 from aai_gateway.gateway.submission import Submissions
+from aai_gateway.gateway.traffic_writer import TrafficWriter
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.webhook_delivery import WebhookDelivery
 from aai_gateway.gateway.webhook_secrets import webhook_secrets
@@ -51,12 +53,19 @@ class Runtime:
     """Opens the gateway on first use in this process's event loop and closes it when the loop ends."""
 
     def __init__(
-        self, settings: Settings, limits: Budget | None = None, guesses: Guesses | None = None
+        self,
+        settings: Settings,
+        limits: Budget | None = None,
+        guesses: Guesses | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """`limits` are the gateway's own budget as configured; without them the stored ones stay.
 
-        `guesses` are the process's; without them the gateway's identity counts its own.
+        `guesses` are the process's; without them the gateway's identity counts its own. `tally` is where the
+        process's requests are counted, to be written to the store.
         """
+        self._tally = tally or Tally()
+        self._traffic: TrafficWriter | None = None
         self._guesses = guesses or Guesses(settings.unknown_keys_per_minute)
         self._settings = settings
         self._limits = limits
@@ -85,7 +94,8 @@ class Runtime:
         except BaseException:
             await store.close()
             raise
-        upstream = Upstream(self._settings)
+        upstream = Upstream(self._settings, self._tally)
+        self._traffic = TrafficWriter(store, self._tally)
         return Gateway(
             settings=self._settings,
             store=store,
@@ -96,7 +106,7 @@ class Runtime:
             submissions=Submissions(
                 self._settings, store, upstream, prices, webhooks.secrets if webhooks else None
             ),
-            chat=ChatUpstream(self._settings),
+            chat=ChatUpstream(self._settings, self._tally),
             rates=Rates(),
             webhooks=webhooks,
         )
@@ -122,6 +132,8 @@ class Runtime:
             beside = [settler.run(), deletions.run(), notices.run(), gateway.identity.last_used.run()]
             if gateway.webhooks is not None:
                 beside.append(gateway.webhooks.run())
+            if self._traffic is not None:
+                beside.append(self._traffic.run())
             # Cancelled together; with return_exceptions the end of one is not the end of the wait.
             await asyncio.gather(*beside, return_exceptions=True)
         finally:
@@ -151,4 +163,6 @@ class Runtime:
             await gateway.chat.close()
             await gateway.upstream.close()
             await gateway.identity.last_used.flush()
+            if self._traffic is not None:
+                await self._traffic.close()
             await gateway.store.close()

@@ -14,7 +14,10 @@ from typing import Any
 from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
+from aai_gateway.core.traffic import Tally
 from aai_gateway.gateway.dashboard.paths import is_dashboard_path
+from aai_gateway.gateway.observer import Observer
+from aai_gateway.gateway.observing import DASHBOARD, MANAGEMENT, WEBHOOK, current
 from aai_gateway.gateway.webhook_paths import is_webhook_path
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Receive, Scope, Send, patient
 
@@ -71,6 +74,7 @@ class DataPlane:
         is_management: Callable[[str, str], bool],
         client_timeout: float,
         root_paths: tuple[str, ...] = (),
+        observer: Observer | None = None,
     ) -> None:
         self._inner = inner
         self._speech = speech
@@ -80,29 +84,39 @@ class DataPlane:
         self._is_management = is_management
         self._root_paths = root_paths
         self._client_timeout = client_timeout
+        self._observer = observer or Observer(Tally())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what is ours; hand on the rest."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._inner(scope, receive, send)
-            return
+        """Serve what is ours; hand on the rest. HTTP requests are observed."""
         if scope["type"] == "http":
-            receive = patient(receive, self._client_timeout)
+            await self._observer.serve(self._serve, scope, patient(receive, self._client_timeout), send)
+        elif scope["type"] == "websocket":
+            await self._serve(scope, receive, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        observed = current()
         for root in self._roots(scope):
             path = scope["path"][len(root) :]
-            if route_of(path) is not None:
+            if (route := route_of(path)) is not None:
+                observed.region = route.region
                 own = {**scope, "root_path": root, LITELLM: self._litellm}
                 await self._speech(own, receive, send)
                 return
             if scope["type"] == "http" and is_webhook_path(path):
+                observed.operation = WEBHOOK
                 await self._webhooks({**scope, "root_path": root}, receive, send)
                 return
             if scope["type"] == "http" and is_dashboard_path(path):
+                observed.operation = DASHBOARD
                 await self._dashboard(_below(scope, root, path), receive, send)
                 return
             if scope["type"] == "http" and self._is_management(scope["method"], path):
+                observed.operation = MANAGEMENT
                 await self._management({**scope, "path": path, "root_path": ""}, receive, send)
                 return
+        observed.on_litellm(scope["path"])
         await self._litellm(scope, receive, send)
 
     async def _litellm(self, scope: Scope, receive: Receive, send: Send) -> None:

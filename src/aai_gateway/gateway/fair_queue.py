@@ -7,6 +7,7 @@ import logging
 
 from aai_gateway.core.fair_queue import FairQueue, RoundRobin
 from aai_gateway.errors import AccountBusy, StoreError, TooManyRequests
+from aai_gateway.gateway.observing import current
 from aai_gateway.store import Store, holds
 
 log = logging.getLogger("aai_gateway")
@@ -36,7 +37,8 @@ class RequestTurns:
         self._queue.enter(owner, ticket)
         self._wake(loop)
         try:
-            await asyncio.wait([ticket], timeout=self._timeout)
+            with current().waiting():
+                await asyncio.wait([ticket], timeout=self._timeout)
         except asyncio.CancelledError:
             if not self._queue.leave(owner, ticket):
                 self._queue.give_back()

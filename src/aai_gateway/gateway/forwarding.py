@@ -16,6 +16,7 @@ from aai_gateway.errors import Refused
 from aai_gateway.gateway import submission
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.identifiers import NOTHING, IdentifierFilter, Replacements, without_identifiers
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.webhook_view import own_webhook
 from aai_gateway.gateway.wire import (
     ClientGone,
@@ -160,9 +161,10 @@ async def _stream(
 async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while size < limit and (chunk := await response.content.readany()):
-        parts.append(chunk)
-        size += len(chunk)
+    with current().waiting():
+        while size < limit and (chunk := await response.content.readany()):
+            parts.append(chunk)
+            size += len(chunk)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -18,6 +18,7 @@ from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import MASTER, Caller, hash_key, require_usable
 from aai_gateway.errors import Unauthenticated
 from aai_gateway.gateway.last_used import LastUsed
+from aai_gateway.gateway.observing import current
 from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys, transcripts, usage
 from aai_gateway.store.transcripts import Transcript
@@ -68,7 +69,7 @@ class Identity:
         self.last_used = LastUsed(store)
 
     async def caller_of_key(self, key: str | None, host: str | None = None) -> Caller:
-        """The caller that presents `key` from `host`.
+        """The caller that presents `key` from `host`, which is noted of the current request.
 
         Raises Unauthenticated, Forbidden or TooManyUnknownKeys.
         """
@@ -78,6 +79,7 @@ class Identity:
         self._guesses.require_patience(source, presented, monotonic())
         if self._is_master_key(key):
             self._guesses.accepted(source, presented, monotonic())
+            current().caller = MASTER
             return MASTER
         found = await self._cache.get(("secret", presented), lambda: self._read_secret(presented))
         if found is None:
@@ -87,6 +89,7 @@ class Identity:
         caller = require_usable(found.key, found.team, now, found.secret)
         self._guesses.accepted(source, presented, monotonic())
         self.last_used.note(found.key, now)
+        current().caller = caller
         return caller
 
     async def caller_of_secret(self, secret_hash: str) -> Caller:

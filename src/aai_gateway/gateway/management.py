@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from aai_gateway.core import tenancy
 from aai_gateway.core.auditing import Actor
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.guesses import Guesses, source_of
@@ -30,6 +31,7 @@ from aai_gateway.errors import Forbidden, InvalidRequest, Refused, StoreError, U
 from aai_gateway.gateway import management_keys, management_teams, metrics
 from aai_gateway.gateway import management_shapes as shapes
 from aai_gateway.gateway.management_audit import list_audit
+from aai_gateway.gateway.observing import METRICS, current
 from aai_gateway.gateway.wire import client_host, parse_json_object
 from aai_gateway.settings import get_settings
 from aai_gateway.store import Store, keys
@@ -75,6 +77,7 @@ def management_app(
 
     def route(path: str, method: str, handle: Handle) -> Route:
         async def endpoint(request: Request) -> JSONResponse:
+            current().route = path
             store = await store_getter()
             await _require_admin(store, request, authorize_admin, counted)
             data = dict(request.query_params) if method == "GET" else await _json_body(request)
@@ -96,6 +99,7 @@ def management_app(
         return metrics.is_metrics_token(key, metrics_token) or authorize_admin(key)
 
     async def scrape(request: Request) -> Response:
+        current().operation = METRICS
         store = await store_getter()
         await _require_admin(store, request, may_scrape, counted)
         return Response(await pages.page(store), headers={"content-type": metrics.CONTENT_TYPE})
@@ -131,6 +135,7 @@ async def _require_admin(
         presented, source = hash_key(key), source_of(client_host(request.scope))
         guesses.require_patience(source, presented, monotonic())
         if authorize_admin(key):
+            current().caller = tenancy.MASTER
             guesses.accepted(source, presented, monotonic())
             return
         async with store.read() as connection:

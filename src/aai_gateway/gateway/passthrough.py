@@ -48,6 +48,7 @@ from aai_gateway.gateway.forwarding import (
 )
 from aai_gateway.gateway.identifiers import NOTHING, without_identifiers
 from aai_gateway.gateway.llm_refusals import respond_llm_refusal
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.upload_limits import Allowance, allowance
 from aai_gateway.gateway.webhook_view import as_own
 from aai_gateway.gateway.wire import (
@@ -133,6 +134,7 @@ class SpeechRoutes:
             send = with_headers(send, standing.headers())
         try:
             target = routing.forward(caller, scope["method"], route_path(scope))
+            current().on_target(target)
             if (handler := self._handlers.get(target.operation)) is None:
                 raise UnknownOperation("This gateway does not serve this operation.")
         except (UnknownOperation, MethodNotAllowed):
@@ -248,6 +250,8 @@ async def _get(call: Call) -> None:
                 micros = await call.gateway.identity.cost(row.region, row.id)
             else:
                 micros = await call.gateway.ledger.settle_body(row, body)
+                if (span := current().trace) is not None:
+                    span.heard(orjson.loads(body))
         except StoreError as error:
             log.error("transcript %s is left to the settler: %s", row.id, error)
             return []

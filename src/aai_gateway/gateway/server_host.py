@@ -12,6 +12,7 @@ it cannot read it answers in plain text. What the gateway relies on to do otherw
 - a request that asks for an upgrade has no body for httptools, whatever its `Content-Length` says;
 - `cycle` is the last request's, `pipeline` those that wait; `on_response_complete` is called after an answer;
 - `connections` holds all open connections, this one included from `connection_made` on;
+- it logs a request when the logger `uvicorn.access` has handlers as its connection is made;
 - its idle time-out ends with the first byte that comes, also of a body that nobody reads any more.
 
 Under gunicorn uvicorn's worker is the same server. granian and hypercorn have limits of their own.
@@ -107,6 +108,13 @@ def guard_connections(limits: ConnectionLimits) -> bool:
     # The servers that run have taken the class by now; only its instances can still be others.
     Protocol.__new__ = new  # type: ignore[method-assign]  # the one place where it can be caught
     return True
+
+
+def leave_out_access_log() -> None:
+    """Have uvicorn log no requests: the gateway does, and never an URL, which may be a secret."""
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
 
 
 def refusal_bytes(url: bytes, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:

@@ -23,6 +23,7 @@ from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url, owns
 from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
 from aai_gateway.gateway.fair_queue import JobTurns
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.prices import Prices
 from aai_gateway.gateway.upstream import Upstream
 from aai_gateway.gateway.webhook_requests import taken_over
@@ -131,7 +132,8 @@ class Submissions:
                 body=body,
                 deadline=self._settings.recover_after * 0.75,
             ) as response:
-                answer = await response.read()
+                with current().waiting():
+                    answer = await response.read()
         except UpstreamFailed as error:
             # Without a clear answer AssemblyAI may have the job: intent and hold stay, and the settler looks.
             if not error.sent:

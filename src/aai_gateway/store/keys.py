@@ -128,6 +128,12 @@ async def by_hash(connection: AsyncConnection, key_hash: str) -> VirtualKey | No
     return None if row is None else key_of(row)
 
 
+async def locked_by_hash(connection: AsyncConnection, key_hash: str) -> VirtualKey | None:
+    """The key with this hash, which nobody else changes until the transaction ends."""
+    row = await locked(connection, virtual_keys, virtual_keys.c.hash == key_hash)
+    return None if row is None else key_of(row)
+
+
 async def with_team(connection: AsyncConnection, key_hash: str) -> tuple[VirtualKey, Team | None] | None:
     """The key with this hash and its team, in one query."""
     row = (await connection.execute(_WITH_TEAM, {"hash": key_hash})).mappings().first()

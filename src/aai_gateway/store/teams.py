@@ -80,6 +80,12 @@ async def by_id(connection: AsyncConnection, team_id: str) -> Team | None:
     return None if row is None else team_of(row)
 
 
+async def locked_by_id(connection: AsyncConnection, team_id: str) -> Team | None:
+    """The team with this id, which nobody else changes until the transaction ends."""
+    row = await locked(connection, teams, teams.c.id == team_id)
+    return None if row is None else team_of(row)
+
+
 async def list_all(connection: AsyncConnection) -> list[Team]:
     """Every team, by alias."""
     rows = await connection.execute(sa.select(teams).order_by(teams.c.alias))

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.rollups import ALL_TEAMS, PARTS, SUMS, Part, Place, Sums, contributions
 from aai_gateway.core.usage_rows import UsageRow
-from aai_gateway.store.schema import usage, usage_sums, usage_tags
+from aai_gateway.store._budgets import IS_GATEWAY, locked
+from aai_gateway.store.schema import gateway_budget, usage, usage_sums, usage_tags
 from aai_gateway.store.usage_lines import Lines
 
 Group = Literal["team_id", "period", "service", "region", "model", "name"]
@@ -114,16 +115,25 @@ async def total(connection: AsyncConnection, periods: Sequence[str], *, team_id:
 
 
 async def first_and_last_day(connection: AsyncConnection) -> tuple[date, date] | None:
-    """The UTC days of the oldest and the newest row, or of what is kept where that reaches further."""
-    rows = (await connection.execute(sa.select(sa.func.min(_u.created_at), sa.func.max(_u.created_at)))).one()
-    found = [moment.astimezone(timezone.utc).date() for moment in rows if moment is not None]
-    ends = sa.select(sa.func.min(_c.period), sa.func.max(_c.period)).where(sa.func.length(_c.period) == 10)
-    found += [date.fromisoformat(day) for day in (await connection.execute(ends)).one() if day is not None]
+    """The UTC days of the oldest and the newest row, or of what is kept where that reaches further.
+
+    Of what is kept its first month's first day.
+    """
+    # One by one: only so does a database look at the ends alone.
+    found = [
+        moment.astimezone(timezone.utc).date()
+        for end in (sa.func.min(_u.created_at), sa.func.max(_u.created_at))
+        if (moment := await connection.scalar(sa.select(end))) is not None
+    ]
+    for end in (sa.func.min(_c.period), sa.func.max(_c.period)):
+        if (period := await connection.scalar(sa.select(end))) is not None:
+            found.append(date.fromisoformat(period if len(period) == len("2026-11-21") else f"{period}-01"))
     return (min(found), max(found)) if found else None
 
 
 async def rebuild_day(connection: AsyncConnection, day: date) -> None:
-    """Make a UTC day's sums anew from its rows. Needs `Store.write`."""
+    """Make a UTC day's sums anew from its rows, while nothing is booked. Needs `Store.write`."""
+    await locked(connection, gateway_budget, IS_GATEWAY)
     period = f"{day:%Y-%m-%d}"
     await connection.execute(sa.delete(usage_sums).where(_c.period == period, _c.part.in_(PARTS)))
     columns = [*_PLACE, *SUMS]
@@ -134,7 +144,8 @@ async def rebuild_day(connection: AsyncConnection, day: date) -> None:
 
 
 async def rebuild_month(connection: AsyncConnection, month: date) -> None:
-    """Make a UTC month's sums anew from its days'. Needs `Store.write`."""
+    """Make a UTC month's sums anew from its days', while nothing is booked. Needs `Store.write`."""
+    await locked(connection, gateway_budget, IS_GATEWAY)
     period = f"{month:%Y-%m}"
     await connection.execute(sa.delete(usage_sums).where(_c.period == period, _c.part.in_(PARTS)))
     summed = _summed(_c.team_id, sa.literal(period), (_c.period > period, _c.period < f"{period}~"))

@@ -1,6 +1,6 @@
 """The dashboard as an ASGI application: its routes, what every answer carries, and pages for what fails.
 
-A module of pages has its own `ROUTES`, whose paths are below `/dashboard`; add them to `_ROUTES` here.
+A module of pages has its own `ROUTES`, whose paths are below `/dashboard`; add them to `ROUTES` here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from aai_gateway.errors import GatewayError, Refused
 from aai_gateway.gateway.context import Gateway
-from aai_gateway.gateway.dashboard import sign_in, static_files, views
+from aai_gateway.gateway.dashboard import key_forms, sign_in, static_files, team_forms, views
 from aai_gateway.gateway.dashboard.pages import page, see_other
 from aai_gateway.gateway.dashboard.paths import PREFIX
 from aai_gateway.gateway.dashboard.sessions import COOKIE, Sessions, SignInNeeded, cookie_of
@@ -25,7 +25,8 @@ from aai_gateway.gateway.wire import ClientGone, Message, Receive, Scope, Send
 
 log = logging.getLogger("aai_gateway")
 
-_ROUTES = [*views.ROUTES, *sign_in.ROUTES, *static_files.ROUTES]
+# The forms before the views: `/teams/new` is no team of that id.
+ROUTES = [*team_forms.ROUTES, *key_forms.ROUTES, *views.ROUTES, *sign_in.ROUTES, *static_files.ROUTES]
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
@@ -65,7 +66,7 @@ class Dashboard:
 
     def __init__(self, ready: Callable[[], Awaitable[Gateway]], master_key: Callable[[], str | None]) -> None:
         self._pages = Starlette(
-            routes=_ROUTES,
+            routes=ROUTES,
             exception_handlers={
                 SignInNeeded: _to_sign_in,
                 Refused: _on_refused,

@@ -20,19 +20,21 @@ def is_dashboard_path(path: str) -> bool:
 
 def segment(identifier: str) -> str:
     """An id as one segment of a path: as it is, or `~` and its base64 where it could be taken for more."""
-    if _PLAIN.fullmatch(identifier):
-        return identifier
-    return f"~{base64.urlsafe_b64encode(identifier.encode()).decode().rstrip('=')}"
+    return identifier if _PLAIN.fullmatch(identifier) else _encoded(identifier)
 
 
 def identifier(segment: str) -> str:
     """The id that a segment stands for; one that was not made here stands for itself."""
-    if not segment.startswith("~"):
-        return segment
+    encoded = segment[1:]
     try:
-        return base64.urlsafe_b64decode(f"{segment[1:]}{'=' * (-len(segment[1:]) % 4)}").decode()
+        found = base64.urlsafe_b64decode(f"{encoded}{'=' * (-len(encoded) % 4)}").decode()
     except (binascii.Error, ValueError):
         return segment
+    return found if segment == _encoded(found) else segment
+
+
+def _encoded(identifier: str) -> str:
+    return f"~{base64.urlsafe_b64encode(identifier.encode()).decode().rstrip('=')}"
 
 
 def is_page(path: str | None) -> bool:

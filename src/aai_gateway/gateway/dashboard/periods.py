@@ -111,7 +111,7 @@ class Period:
         return address(self.query) if self.query else ""
 
     def link(self, *more: tuple[str, str]) -> str:
-        """The address of this page and period, the rest of it changed by `more`; empty values are left out."""
+        """The address of this page and period, changed by `more`, of which empty values are left out."""
         kept = {**dict(self.keep), **dict(more)}
         return address([*self.query, *((name, value) for name, value in kept.items() if value)])
 

@@ -23,6 +23,7 @@ from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.dashboard.paths import PREFIX
 from aai_gateway.gateway.dashboard.session_secrets import SessionSecrets, hash_id, new_id
 from aai_gateway.gateway.derived_keys import gateway_secret
+from aai_gateway.gateway.observing import current
 from aai_gateway.gateway.wire import client_host
 from aai_gateway.store import dashboard_sessions
 from aai_gateway.store.audit_log import acting
@@ -164,6 +165,7 @@ async def viewer(request: Request) -> Viewer:
     """Who looks at this page. Raises SignInNeeded, which the application answers with the way to sign in."""
     sessions: Sessions = request.app.state.sessions
     request.state.viewer = found = await sessions.find(request)
+    current().caller = found.caller
     return found
 
 

@@ -15,6 +15,7 @@ from aai_gateway.errors import Refused, Unauthenticated
 from aai_gateway.gateway.dashboard.pages import page, see_other
 from aai_gateway.gateway.dashboard.paths import is_page
 from aai_gateway.gateway.dashboard.posts import posted, read_fields
+from aai_gateway.gateway.dashboard.scope import home_of
 from aai_gateway.gateway.dashboard.session_secrets import new_id
 from aai_gateway.gateway.dashboard.sessions import (
     COOKIE,
@@ -39,8 +40,8 @@ async def _show(request: Request) -> Response:
     """The form; who is signed in already goes on."""
     after = _after(request.query_params.get("next"))
     try:
-        await viewer(request)
-        return see_other(request, after)
+        found = await viewer(request)
+        return see_other(request, after or home_of(found.caller))
     except SignInNeeded:
         return await _form(request, after, had_ended="ended" in request.query_params)
 
@@ -57,13 +58,13 @@ async def _begin(request: Request) -> Response:
         text = "The form had run out, or the browser keeps no cookies. Try again."
         return await _form(request, after, status=403, trouble=text)
     try:
-        _, cookie = await sessions.begin(request, presented_key(fields.get("key")))
+        begun, cookie = await sessions.begin(request, presented_key(fields.get("key")))
     except Unauthenticated as error:
         text = "No key is like that, or it has expired or was revoked."
         return await _form(request, after, status=error.status, trouble=text)
     except Refused as error:
         return await _form(request, after, status=error.status, trouble=error.text, headers=error.headers)
-    response = see_other(request, after)
+    response = see_other(request, after or home_of(begun.caller))
     set_cookie(request, response, COOKIE, cookie)
     return response
 
@@ -106,7 +107,7 @@ async def _form(
 
 
 def _after(path: str | None) -> str:
-    """Where to go once signed in, below the dashboard; its first page unless told."""
+    """Where to go once signed in, below the dashboard; empty unless told."""
     return path if path is not None and is_page(path) else ""
 
 
