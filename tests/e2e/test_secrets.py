@@ -83,6 +83,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             "the master key": gateway.master_key,
             "the secret of the webhooks": gateway.environment["AAI_GATEWAY_SECRET"],
             "the header of a webhook": made_up(),
+            "the token of the metrics": gateway.environment["AAI_GATEWAY_METRICS_TOKEN"],
         }
         gateway.start()
         try:
@@ -121,6 +122,8 @@ def use(run: Run) -> None:
             run.ask("POST", f"/llm-gateway.{llm}/v1/understanding", key, json=asked)
         run.ask("DELETE", path, team.key)
     troubles(run, team)
+    for ours in ("/metrics", "/key/list"):
+        run.ask("GET", ours, run.known["the token of the metrics"])
     run.ask("GET", "/key/info", master, params={"key": hash_key(team.key)})
     with run.gateway.admin() as admin:  # answers with the key that it was asked about, as LiteLLM does
         admin.get("/key/info", params={"key": team.key}).raise_for_status()
