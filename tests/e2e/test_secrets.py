@@ -66,7 +66,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with running_emulator(config) as emulator, otlp_receiver() as collector:
         # The wordiest log that LiteLLM can be told to write.
         folder, wordy = tmp_path_factory.mktemp("secrets"), "--detailed_debug"
-        gateway = gateway_process(emulator, folder, wordy, ASSEMBLYAI_EU_API_KEY=str(config.eu_account_key))
+        eu_key = {"ASSEMBLYAI_EU_API_KEY": str(config.eu_account_key)}
+        gateway = gateway_process(emulator, folder, wordy, forked=False, **eu_key)
         gateway.environment |= {
             "LITELLM_MASTER_KEY": made_up("sk-"),
             "AAI_GATEWAY_SECRET": made_up(),
