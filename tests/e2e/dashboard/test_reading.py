@@ -73,9 +73,9 @@ def test_every_figure_of_a_team(visit: Visiting, work: Work, scripts: bool, name
     spent = sum(piece.micros for piece in pieces)
     with visit(scripts=scripts) as reader:
         reader.sign_in(team.key)
-        page = reader.figures()
+        page, text = reader.figures(), reader.text
+        assert f"/teams/{team.id}" == reader.path
 
-    assert f"/teams/{team.id}" == reader.path
     assert spent == page.head["Spent"].micros[0]
     assert [limit - spent, limit] == page.head["Budget per month" if name == "research" else "Budget"].micros[:2]
     assert sum(piece.audio_seconds for piece in pieces) == _numbers(page.head["Audio"])[0]
@@ -93,7 +93,7 @@ def test_every_figure_of_a_team(visit: Visiting, work: Work, scripts: bool, name
     assert 8 == len(latest) or name == "newsroom"
     assert_chats(rows(page, "Latest chats"), [piece for piece in pieces if piece.service == "chat"][:8])
     other = work.newsroom if name == "research" else work.research
-    assert other.alias not in reader.text
+    assert other.alias not in text
 
 
 def test_a_narrowed_key_sees_its_own_and_no_more(visit: Visiting, work: Work, scripts: bool) -> None:
