@@ -1,4 +1,4 @@
-"""The dashboard of the real proxy, as a browser would ask for it: sessions across workers, and what is written."""
+"""The dashboard of the real proxy, as a browser asks for it: sessions of all workers, what is written."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ import typer
 from aai_gateway.cli.files import output_to
 from aai_gateway.cli.output import note, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.cli.usage_options import Names, parse_moment
+from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.auditing import Broken, Entry, Head, entry_json, parse_head
+from aai_gateway.core.names import Names
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -113,11 +114,12 @@ async def _each(
 ) -> None:
     """Write the newest entries, or all of them from the oldest on when there is no limit, one at a time."""
     from aai_gateway.store import audit_log
+    from aai_gateway.store.names import load_names
 
     # Entries are only ever added, so no snapshot is needed that would hold up a checkpoint.
     async with store.read() as connection:
         where = asked if team is None else replace(asked, team_id=await _team_id(connection, team))
-        names = await Names.load(connection)
+        names = await load_names(connection)
         async for page in audit_log.pages(connection, where, oldest_first=limit is None, limit=limit):
             for entry in page:
                 write(entry, names)

@@ -12,7 +12,7 @@ import typer
 from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import export
-from aai_gateway.cli.usage_options import Asked, Names, takes_filter
+from aai_gateway.cli.usage_options import Asked, takes_filter
 from aai_gateway.cli.usage_rebuild import rebuild
 from aai_gateway.cli.usage_rerate import rerate
 from aai_gateway.cli.usage_rows import rows
@@ -115,10 +115,11 @@ async def _summary(
     store: Store, by: Sequence[str], asked: Asked
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from aai_gateway.store import usage
+    from aai_gateway.store.names import load_names
 
     async with store.snapshot() as connection:
         where = await asked.resolve(connection)
-        names = await Names.load(connection)
+        names = await load_names(connection)
         rows = await usage.summary(connection, [GROUPS[name] for name in by], where)
         total = await usage.total(connection, where)
 

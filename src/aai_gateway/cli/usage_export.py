@@ -11,7 +11,7 @@ import typer
 from aai_gateway.cli.files import Output, output_to
 from aai_gateway.cli.output import note
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import Asked, Names, takes_filter
+from aai_gateway.cli.usage_options import Asked, takes_filter
 from aai_gateway.core.budgets import dollars
 from aai_gateway.core.focus import COLUMNS, focus_charges
 from aai_gateway.errors import StoreError
@@ -46,11 +46,12 @@ def export(
 async def _write(store: Store, asked: Asked, target: Output) -> tuple[int, int]:
     """Write the charges one at a time; how many they are, and their sum."""
     from aai_gateway.store import usage
+    from aai_gateway.store.names import load_names
 
     writer = csv.DictWriter(target, COLUMNS, lineterminator="\n")
     charges = micros = 0
     async with store.snapshot() as connection:
-        where, names = await asked.resolve(connection), await Names.load(connection)
+        where, names = await asked.resolve(connection), await load_names(connection)
         writer.writeheader()
         async for page in usage.pages(connection, where, oldest_first=True):
             for row in page:

@@ -16,6 +16,7 @@ from aai_gateway.cli.store import existing_team
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.durations import before
 from aai_gateway.core.regions import Region
+from aai_gateway.core.statements import month_end
 from aai_gateway.core.usage_rows import Service
 from aai_gateway.errors import ConfigurationError, StoreError
 
@@ -46,11 +47,6 @@ def parse_month(text: str) -> datetime:
     if not _MONTH.fullmatch(text) or text.startswith(("0000", "9999")):
         raise typer.BadParameter(f"{text!r} is no month like 2026-11.")
     return datetime(int(text[:4]), int(text[5:]), 1, tzinfo=timezone.utc)
-
-
-def month_end(start: datetime) -> datetime:
-    """The first moment after the month that begins at `start`."""
-    return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,32 +131,6 @@ async def _key_hash_of(connection: AsyncConnection, name: str) -> str:
     if await usage.list_rows(connection, usage.UsageFilter(key_hash=name), limit=1):
         return name
     raise StoreError(f"There is no key {name}; `aai-gateway keys list` shows those there are.")
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What people call teams and keys, by id and hash; those that are gone have no other name."""
-
-    teams: dict[str, str]
-    keys: dict[str, str]
-
-    @classmethod
-    async def load(cls, connection: AsyncConnection) -> Names:
-        """The names of all that are there."""
-        from aai_gateway.store import keys, teams
-
-        return cls(
-            {team.id: team.alias for team in await teams.list_all(connection)},
-            {key.hash: key.alias or key.masked for key in await keys.list_all(connection)},
-        )
-
-    def team(self, team_id: str | None) -> str | None:
-        """A team's name."""
-        return None if team_id is None else self.teams.get(team_id, team_id)
-
-    def key(self, key_hash: str | None) -> str | None:
-        """A key's alias, else its masked form."""
-        return None if key_hash is None else self.keys.get(key_hash, key_hash)
 
 
 def takes_filter(command: Callable[..., None]) -> Callable[..., None]:

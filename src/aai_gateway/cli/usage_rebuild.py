@@ -90,11 +90,11 @@ async def _work(
     wanted = Days(first, last)
     if check:
         return wanted, [one async for some in _differences(store, wanted) for one in some]
-    await _rebuild(store, wanted)
+    await make_anew(store, wanted)
     return wanted, []
 
 
-async def _rebuild(store: Store, wanted: Days) -> None:
+async def make_anew(store: Store, wanted: Days) -> None:
     """Each day, then each month, in a short transaction of its own: bookings go on in between."""
     from aai_gateway.store import usage_sums
 

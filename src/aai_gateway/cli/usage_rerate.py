@@ -12,8 +12,9 @@ import typer
 
 from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import Asked, Names, parse_moment, takes_filter
+from aai_gateway.cli.usage_options import Asked, parse_moment, takes_filter
 from aai_gateway.core.budgets import dollars
+from aai_gateway.core.names import Names
 from aai_gateway.core.price_book import PriceBook
 from aai_gateway.core.rerating import rerate as rerated
 from aai_gateway.core.usage_rows import UsageRow
@@ -114,10 +115,11 @@ def rerate(
 async def _report(store: Store, asked: Asked, prices_at: datetime | None) -> tuple[Report, Names]:
     from aai_gateway.price_book import load_price_book
     from aai_gateway.store import price_books, usage
+    from aai_gateway.store.names import load_names
 
     report = Report()
     async with store.snapshot() as connection:
-        where, names = await asked.resolve(connection), await Names.load(connection)
+        where, names = await asked.resolve(connection), await load_names(connection)
         book = await price_books.merged(connection, load_price_book())
         async for page in usage.pages(connection, where, oldest_first=True):
             for row in page:

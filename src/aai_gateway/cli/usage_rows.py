@@ -12,8 +12,9 @@ import typer
 from aai_gateway.cli.files import Output, output_to
 from aai_gateway.cli.output import note, print_table, usd
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import Asked, Names, takes_filter
+from aai_gateway.cli.usage_options import Asked, takes_filter
 from aai_gateway.core.budgets import dollars
+from aai_gateway.core.names import Names
 from aai_gateway.core.price_book import amount_text
 from aai_gateway.core.usage_rows import BookedItem, UsageRow, booked_items
 
@@ -83,10 +84,11 @@ async def _each(store: Store, asked: Asked, limit: int, begin: Callable[[], Writ
     `begin` is called once it is known that the question makes sense.
     """
     from aai_gateway.store import usage
+    from aai_gateway.store.names import load_names
 
     found = 0
     async with store.snapshot() as connection:
-        where, names = await asked.resolve(connection), await Names.load(connection)
+        where, names = await asked.resolve(connection), await load_names(connection)
         total = await usage.total(connection, where)
         write = begin()
         async for page in usage.pages(connection, where, limit=limit or None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -16,27 +15,13 @@ from aai_gateway.cli.files import output_to, require_new
 from aai_gateway.cli.output import note
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import Force, OutputFile
-from aai_gateway.cli.usage_options import Names, month_end, parse_month, team_id_of
-from aai_gateway.core.budgets import dollars, utc_now
-from aai_gateway.core.statements import (
-    PARTS,
-    Share,
-    Statement,
-    StatementLine,
-    require_whole,
-    to_csv,
-    to_markdown,
-)
+from aai_gateway.cli.usage_options import parse_month, team_id_of
+from aai_gateway.core.budgets import dollars
+from aai_gateway.core.statements import Statement, to_csv, to_markdown
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from aai_gateway.store import Store
-    from aai_gateway.store.usage import UsageFilter
-
-NO_TEAM = "no team"
-"""What is charged to the master key, and to keys without a team."""
 
 _NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -71,13 +56,13 @@ def statement(
     if all_teams != (output_dir is not None) or (output and output_dir):
         raise typer.BadParameter("--all-teams needs --output-dir; one team has --output, or stdout.")
     write = to_markdown if form is Format.md else to_csv
-    made = on_store(lambda store: _draw_up(store, team, month))
+    made = on_store(lambda store: drawn_up(store, team, month))
     if output_dir is None:
         with output_to(output, force=force) as target:
             target.write(write(made[0]))
         return
-    files = list(_files(made, output_dir, form))
-    _require_folder(output_dir)
+    files = list(files_of(made, output_dir, form.value))
+    require_folder(output_dir)
     for file, _ in files:
         require_new(file, force=force)
     for file, one in files:
@@ -87,78 +72,17 @@ def statement(
     note(f"{len(made):,} statements, {dollars(sum(one.micros for one in made))} together.")
 
 
-async def _draw_up(store: Store, team: str | None, month: datetime) -> list[Statement]:
-    """The statement of one team, or those of all; together they are the month's total."""
-    from aai_gateway.store.usage import UsageFilter, summary, total
+async def drawn_up(store: Store, team: str | None, month: datetime) -> list[Statement]:
+    """The statement of one team, by name or id, or those of all. Raises StoreError."""
+    from aai_gateway.store import statements
 
-    whole = UsageFilter(since=month, until=month_end(month))
     async with store.snapshot() as connection:
-        names = await Names.load(connection)
-        if team is not None:
-            where = replace(whole, team_id=await team_id_of(connection, team))
-            return [await _statement(connection, where, names, month)]
-        booked = [row.keys["team_id"] for row in await summary(connection, ("team_id",), whole)]
-        ids = sorted({*names.teams, *(one for one in booked if one is not None)})
-        wheres = [replace(whole, team_id=one) for one in ids]
-        if None in booked:
-            wheres.append(replace(whole, no_team=True))
-        made = [await _statement(connection, where, names, month) for where in wheres]
-        expected = (await total(connection, whole)).micros
-    if (found := sum(one.micros for one in made)) != expected:
-        raise StoreError(f"The teams add up to {dollars(found)}, the month to {dollars(expected)}.")
-    return made
+        if team is None:
+            return await statements.of_all(connection, month)
+        return [await statements.of_team(connection, await team_id_of(connection, team), month)]
 
 
-async def _statement(
-    connection: AsyncConnection, where: UsageFilter, names: Names, month: datetime
-) -> Statement:
-    from aai_gateway.store import usage, usage_lines
-
-    total = await usage.total(connection, where)
-    unknown = await usage_lines.unknown_completions(connection, where)
-    now = utc_now()
-    made = Statement(
-        team=names.team(where.team_id) or NO_TEAM,
-        team_id=where.team_id,
-        month=f"{month:%Y-%m}",
-        has_ended=month_end(month) <= now,
-        drawn_up=now,
-        micros=total.micros,
-        jobs=total.jobs,
-        failed=total.failed,
-        flagged=total.flagged,
-        unknown=unknown.count,
-        unknown_micros=unknown.held_micros,
-        lines=[
-            StatementLine(
-                service=line.service,
-                region=line.region,
-                model=line.model,
-                item=line.name,
-                quantity=line.quantity,
-                unit=line.unit,
-                unit_price=line.unit_price,
-                fallback=line.fallback,
-                micros=line.micros,
-            )
-            for line in await usage_lines.line_sums(connection, where)
-        ],
-        parts={part: await _shares(connection, part, where, names) for part in PARTS},
-    )
-    require_whole(made)
-    return made
-
-
-async def _shares(connection: AsyncConnection, part: str, where: UsageFilter, names: Names) -> list[Share]:
-    from aai_gateway.store import usage
-
-    group: usage.Group = "key_hash" if part == "key" else part  # type: ignore[assignment]  # PARTS holds groups
-    found = [(row.keys[group], row) for row in await usage.summary(connection, [group], where)]
-    named = [(names.key(value) if part == "key" else value, row) for value, row in found]
-    return [Share(name, row.jobs, row.micros) for name, row in named]
-
-
-def _files(made: Iterable[Statement], folder: Path, form: Format) -> Iterator[tuple[Path, Statement]]:
+def files_of(made: Iterable[Statement], folder: Path, suffix: str) -> Iterator[tuple[Path, Statement]]:
     """A file for each statement, named by its team, and by the team's id too where names would collide.
 
     Raises StoreError for ids that would collide as well.
@@ -171,10 +95,11 @@ def _files(made: Iterable[Statement], folder: Path, form: Format) -> Iterator[tu
         if name in taken:
             raise StoreError(f"Another team's statement has the name {name}; draw this one up with --team.")
         taken.add(name)
-        yield folder / f"{name}-{one.month}.{form.value}", one
+        yield folder / f"{name}-{one.month}.{suffix}", one
 
 
-def _require_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
+    """Make a folder where there is none. Raises ConfigurationError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

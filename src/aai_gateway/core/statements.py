@@ -79,6 +79,11 @@ class Statement:
     parts: dict[str, Sequence[Share]]
 
 
+def month_end(start: datetime) -> datetime:
+    """The first moment after the month that begins at `start`."""
+    return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+
+
 def require_whole(statement: Statement) -> None:
     """Raise StoreError unless the lines, and every part but that by tag, add up to the total exactly."""
     sums = {"lines": sum(line.micros for line in statement.lines)}

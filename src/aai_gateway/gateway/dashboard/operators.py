@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.charts import Chart, Series, stacked_columns
 from aai_gateway.core.traffic import MINUTE, OK, Counts, minute_of, quantile
 from aai_gateway.errors import InvalidRequest
-from aai_gateway.gateway.dashboard.charts import Chart, Series, stacked_columns
 from aai_gateway.gateway.dashboard.rendering import when
 from aai_gateway.store import reconciliations, standing, traffic
 from aai_gateway.store.reconciliations import Reconciliation

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget
+from aai_gateway.core.charts import Chart
 from aai_gateway.core.projections import Projection, project, rate_days
 from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team
 from aai_gateway.gateway.dashboard import spending
-from aai_gateway.gateway.dashboard.charts import Chart
 from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.spending import Services, Shares
 from aai_gateway.store import reconciliations, standing, teams, usage_sums

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aai_gateway.core.charts import Chart, Series, stacked_columns
 from aai_gateway.core.rollups import ALL_TEAMS, Sums
-from aai_gateway.gateway.dashboard.charts import Chart, Series, stacked_columns
 from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.store import keys, usage, usage_lines, usage_sums
 from aai_gateway.store.usage import SummaryRow, UsageFilter

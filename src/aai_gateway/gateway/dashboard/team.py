@@ -12,13 +12,13 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.budgets import Budget
+from aai_gateway.core.charts import Chart
 from aai_gateway.core.projections import Projection, project, rate_days
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.dashboard import spending
-from aai_gateway.gateway.dashboard.charts import Chart
 from aai_gateway.gateway.dashboard.overview import recent_days
 from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.scope import Scope

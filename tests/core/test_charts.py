@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aai_gateway.gateway.dashboard.charts import HEIGHT, LEAST, WIDTH, Series, stacked_columns
+from aai_gateway.core.charts import HEIGHT, LEAST, WIDTH, Series, stacked_columns
 
 AMOUNTS = st.lists(st.lists(st.integers(0, 10**13), min_size=3, max_size=3), min_size=1, max_size=5)
 
