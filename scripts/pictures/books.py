@@ -139,7 +139,7 @@ def _key(team: Team, alias: str, place: int) -> VirtualKey:
         created_at=team.created_at + timedelta(days=place * 9),
         last_used_at=NOW - timedelta(minutes=(3, 47, 1570)[place]),
         read_only=place == 2,
-        budget=Budget(max_micros=40 * MICROS_PER_DOLLAR, duration="1mo") if place == 1 else Budget(),
+        budget=Budget(max_micros=60 * MICROS_PER_DOLLAR, duration="1mo") if place == 1 else Budget(),
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,11 @@ def studio(chromium: str, folder: Path) -> Iterator[Studio]:
 
 @contextlib.contextmanager
 def _serving(folder: Path) -> Iterator[str]:
-    """The dashboard's URL; it serves from a thread of its own. The first answer comes once it is filled."""
+    """The dashboard's URL; it is filled before, and serves from a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(folder, listener)
     server.start()
+    server.wait_until_ready()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
@@ -90,6 +92,13 @@ class _Server(threading.Thread):
         self._folder = folder
         self._listener = listener
         self._server: uvicorn.Server | None = None
+
+    def wait_until_ready(self) -> None:
+        """Return once pages are served. Raises RuntimeError when none will be."""
+        while self._server is None or not self._server.started:
+            if not self.is_alive():
+                raise RuntimeError("The dashboard did not start; what went wrong stands above.")
+            time.sleep(0.1)
 
     def run(self) -> None:
         """Fill a store and serve its pages until `stop`."""

@@ -149,7 +149,7 @@ async def test_a_teams_page_is_its_ledger(
     assert total.audio_seconds == int(page.head["Audio"].values[0])
     if team.budget.max_micros is not None:
         now = datetime.now(timezone.utc)
-        assert team.budget.at(now).left_micros == page.head["Budget per 1mo"].micros[0]
+        assert team.budget.at(now).left_micros == page.head["Budget per month"].micros[0]
     latest = [row for row in page.sections["Latest chats"] if row.micros]
     assert [row.micros for row in chats] == [row.micros[0] for row in latest]
     assert [str(row.prompt_tokens) for row in chats] == [row.values[0] for row in latest]

@@ -77,3 +77,19 @@ def test_what_others_wrote_is_text() -> None:
 
 def test_static_files_have_names_that_change_with_them() -> None:
     assert re.fullmatch(r"style\.[0-9a-f]{12}\.css", rendering.static_name("style.css"))
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [(0, 0, "0 %"), (0, 5, "0 %"), (1, 1000, "< 1 %"), (1, 200, "< 1 %"), (3, 200, "2 %"), (5, 5, "100 %")],
+)
+def test_shares_that_are_not_nothing_are_not_called_so(part: int, whole: int, expected: str) -> None:
+    assert expected == rendering.percent(part, whole)
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [("1mo", "month"), ("30d", "30 days"), ("1d", "day"), ("12h", "12 hours"), ("2w", "2 weeks")],
+)
+def test_a_budgets_period_in_words(duration: str, expected: str) -> None:
+    assert expected == rendering.duration_name(duration)

@@ -10,11 +10,13 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aai_gateway.core.charts import Chart, Series, stacked_columns
 from aai_gateway.core.traffic import MINUTE, OK, Counts, minute_of, quantile
 from aai_gateway.errors import InvalidRequest
+from aai_gateway.gateway.dashboard.rendering import when
 from aai_gateway.store import reconciliations, standing, traffic
 from aai_gateway.store.reconciliations import Reconciliation
 from aai_gateway.store.schema import REVISION
@@ -94,9 +96,9 @@ class Operators:
         """How the window is called."""
         return WINDOWS[self.window][1]
 
-    def label_of(self, column: str) -> str:
+    def label_of(self, column: str) -> Markup:
         """A column's label: its first minute."""
-        return f"{column[11:]} UTC"
+        return when(_moment(column), "time")
 
 
 async def operators(connection: AsyncConnection, window: str, now: datetime) -> Operators:
@@ -137,9 +139,9 @@ def _chart(rows: Sequence[traffic.TrafficRow], since: datetime, now: datetime) -
     each = -(-len(minutes) // MOST_COLUMNS)
     columns = minutes[::each]
     values = [[0] * len(columns) for _ in _KINDS]
-    first = datetime.strptime(minutes[0], MINUTE).replace(tzinfo=timezone.utc)
+    first = _moment(minutes[0])
     for row in rows:
-        moment = datetime.strptime(row.keys["period"], MINUTE).replace(tzinfo=timezone.utc)
+        moment = _moment(row.keys["period"])
         place = int((moment - first).total_seconds()) // 60 // each
         if 0 <= place < len(columns):
             values[_kind(row.keys["status"])][place] += row.counts.requests
@@ -147,6 +149,10 @@ def _chart(rows: Sequence[traffic.TrafficRow], since: datetime, now: datetime) -
         Series(name, tuple(numbers), colour) for (name, colour), numbers in zip(_KINDS, values, strict=True)
     ]
     return stacked_columns(columns, series)
+
+
+def _moment(minute: str) -> datetime:
+    return datetime.strptime(minute, MINUTE).replace(tzinfo=timezone.utc)
 
 
 def _kind(status: int) -> int:

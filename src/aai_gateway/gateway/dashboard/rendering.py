@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timezone
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,6 +23,9 @@ from aai_gateway.gateway.dashboard.paths import segment
 
 _PACKAGE = "aai_gateway.gateway.dashboard"
 _HASH = re.compile(r"[0-9a-f]{32,}")
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month"}
+Shape = Literal["moment", "date", "time"]
+_SHAPES: dict[Shape, str] = {"moment": "%d %b %Y, %H:%M", "date": "%d %b %Y", "time": "%H:%M UTC"}
 WHOLE_FROM = 10 * MICROS_PER_DOLLAR
 """Micro-dollars from which cents are fine enough; smaller amounts show hundredths of a cent."""
 
@@ -51,6 +54,7 @@ def environment() -> Environment:
         "day": day_name,
         "month": month_name,
         "percent": percent,
+        "duration": duration_name,
         "bytes": size,
         "lag": lag,
         "shortened": shortened,
@@ -150,12 +154,12 @@ def shortened(text: str) -> Markup:
     return Markup('<span title="{}">{}</span>').format(text, short) if short != text else escape(text)
 
 
-def when(moment: datetime | None, shape: str = "moment") -> Markup:
-    """A moment, UTC on hover; `shape` is `moment`, or `date` for its day alone."""
+def when(moment: datetime | None, shape: Shape = "moment") -> Markup:
+    """A moment, UTC on hover; `shape` is `date` for its day alone, `time` for its time of day."""
     if moment is None:
         return Markup('<span class="none">–</span>')
     utc = moment.astimezone(timezone.utc)
-    text = f"{utc:%d %b %Y}" if shape == "date" else f"{utc:%d %b %Y, %H:%M}"
+    text = f"{utc:{_SHAPES[shape]}}"
     return Markup('<time datetime="{}" data-shape="{}" title="{} UTC">{}</time>').format(
         f"{utc:%Y-%m-%dT%H:%M:%SZ}", shape, f"{utc:%Y-%m-%d %H:%M:%S}", text
     )
@@ -175,5 +179,13 @@ def month_name(month: str) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share of a whole, `12 %`; nothing of nothing is nothing."""
+    """A share of a whole, `12 %`; what is not nothing is not called so, and nothing of nothing is nothing."""
+    if 0 < 100 * part < whole:
+        return "< 1 %"
     return f"{round(100 * part / whole)} %" if whole else "0 %"
+
+
+def duration_name(duration: str) -> str:
+    """A budget's period after "per": `1mo` as `month`, `30d` as `30 days`."""
+    number, unit = int(duration.rstrip("smhdwo")), _UNITS[duration.lstrip("0123456789")]
+    return unit if number == 1 else f"{number:,} {unit}s"

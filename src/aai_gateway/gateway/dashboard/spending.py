@@ -269,7 +269,7 @@ def _item_lines(items: Sequence[Spent], kind: tuple[str, str]) -> list[Line]:
         if one.kind != kind or not (one.sums.micros or one.sums.quantity) or one.name == "unknown_outcome":
             continue
         name = one.name.replace("_", " ") if one.name != one.model else one.name
-        line = found.get(name) or Line(name, 0, "s" if kind[0] == "speech" else "tokens", 0)
+        line = found.get(name) or Line(name, 0, "s", 0)
         found[name] = replace(
             line, quantity=line.quantity + one.sums.quantity, micros=line.micros + one.sums.micros
         )

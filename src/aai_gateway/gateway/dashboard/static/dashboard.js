@@ -12,6 +12,7 @@ function number(options) {
 const shapes = {
   moment: new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }),
   date: new Intl.DateTimeFormat(locale, { dateStyle: "medium" }),
+  time: new Intl.DateTimeFormat(locale, { timeStyle: "short" }),
   // A UTC day belongs to the books: it is written in the reader's language and stays the same day.
   day: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" }),
 };
@@ -113,7 +114,8 @@ window.addEventListener("beforeunload", () => {
   if (!isDownload) document.documentElement.classList.add("loading");
 });
 
-for (const button of document.querySelectorAll("button[data-copy]")) {
+// Only pages that came by HTTPS, or from this machine, may copy.
+for (const button of navigator.clipboard ? document.querySelectorAll("button[data-copy]") : []) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
