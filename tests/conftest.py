@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from gateway_process import GatewayProcess, running_gateway
+from hypothesis import HealthCheck, settings
 
 from aai_gateway.emulator import Emulator, EmulatorConfig, running_emulator
 
@@ -15,6 +16,11 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 # Nobody here speaks TLS, and to read the machine's certificates takes 50 ms for each `httpx.get`.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
+
+
+# What takes long on a busy machine is no fault of the code's.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -153,8 +153,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="Signs and encrypts what webhooks need; by default a secret in a file of the data "
-        "directory. Gateways that share a store must share it.",
+        description="Signs and encrypts what webhooks and the dashboard's sessions need; by default a secret "
+        "in a file of the data directory. Gateways that share a store must share it.",
     )
 
     # The client side: transcribe, quotes, topics, ask

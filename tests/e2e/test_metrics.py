@@ -99,7 +99,7 @@ class Work:
 
 @pytest.fixture(scope="module")
 def work(gateway: GatewayProcess, emulator: Emulator) -> Work:
-    """What was done: speech of both regions, one add-on without a price, chat of both regions, an error."""
+    """Speech of both regions with add-ons, one of them without a price, chat of both, and an error."""
     work = Work(gateway, emulator, gateway.team(max_budget=5, soft_budget=0))
     work.job("us", speaker_labels=True, sentiment_analysis=True)
     work.job("us", domain="legal-v9")

@@ -65,6 +65,7 @@ async def ask(
         speech=echo,
         management=echo,
         webhooks=echo,
+        dashboard=echo,
         is_management=lambda *_: False,
         client_timeout=60,
     )

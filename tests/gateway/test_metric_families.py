@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from datetime import datetime, timedelta, timezone
 
+import yaml
+from gateway_process import REPOSITORY
 from scrapes import chosen, samples
 
 from aai_gateway import __version__
@@ -13,7 +16,7 @@ from aai_gateway.core.regions import Region
 from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team
 from aai_gateway.core.traffic import Counts, Place
-from aai_gateway.gateway.metric_families import NAMED
+from aai_gateway.gateway.metric_families import NAMED, families
 from aai_gateway.gateway.metrics import render
 from aai_gateway.store.figures import Figures, LastReconciliation, Queue, Used
 from aai_gateway.store.schema import REVISION
@@ -185,3 +188,24 @@ def test_a_team_named_like_a_deleted_ones_id_makes_no_second_sample():
 
 def test_an_empty_gateway_tells_of_what_is_not_there():
     assert 0 == samples(render(Figures(), NOW))["oldest_pending_seconds",]
+
+
+def test_every_metric_and_label_is_documented():
+    table = (REPOSITORY / "docs/metrics.md").read_text()
+    rows = re.findall(r"^\| `(aai_gateway_\w+)` \|([\w, ]*)\|", table, re.M)
+
+    told = {}
+    for family in families(Figures(), NOW):
+        name = family.name if family.type != "counter" else f"{family.name}_total"
+        told[name] = family._labelnames
+
+    assert told == {name: tuple(re.findall(r"\w+", labels)) for name, labels in rows}
+
+
+def test_every_alert_is_documented():
+    documented = set(
+        re.findall(r"`([A-Z]\w+)`", (REPOSITORY / "docs/metrics.md").read_text().split("## Alerts")[1])
+    )
+    rules = yaml.safe_load((REPOSITORY / "proxy/alerts.yml").read_text())["groups"][0]["rules"]
+
+    assert documented == {rule["alert"] for rule in rules}

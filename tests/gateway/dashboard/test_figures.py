@@ -16,11 +16,12 @@ from opened_gateway import MASTER, opened_gateway
 from random_usage import random_rows
 
 from aai_gateway.core.budgets import Budget
+from aai_gateway.core.statements import to_csv
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
 from aai_gateway.emulator import Emulator
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.dashboard.spending import service_name
-from aai_gateway.store import keys, teams, usage, usage_lines
+from aai_gateway.store import keys, statements, teams, usage, usage_lines
 from aai_gateway.store.usage import UsageFilter
 
 NOVEMBER = UsageFilter(
@@ -171,6 +172,20 @@ async def test_a_list_goes_through_all_chats_by_its_links(
     assert [row.micros for row in rows] == found
 
 
+async def test_a_months_statement_is_the_ledgers(gateway: Gateway, master: httpx.AsyncClient) -> None:
+    answer = await master.get("/dashboard/teams/t1/statement.csv?month=2026-11")
+    async with gateway.store.snapshot() as connection:
+        drawn_up = await statements.of_team(connection, "t1", datetime(2026, 11, 1, tzinfo=timezone.utc))
+
+    assert "text/csv; charset=utf-8" == answer.headers["content-type"]
+    assert 'attachment; filename="team-1-2026-11.csv"' == answer.headers["content-disposition"]
+    assert to_csv(drawn_up) == answer.text
+    assert (
+        400
+        == (await master.get("/dashboard/teams/t1/statement.csv?from=2026-11-01&to=2026-11-02")).status_code
+    )
+
+
 async def test_a_key_that_is_narrowed_sees_its_own_alone(gateway: Gateway) -> None:
     secret = "sk-narrowed-0123456789abcdef"
     key = VirtualKey(hash_key(secret), mask_key(secret), alias="own", team_id="t1", own_only=True)
@@ -199,7 +214,7 @@ async def test_a_teams_key_sees_its_team_and_no_other(gateway: Gateway) -> None:
     async with browser(gateway) as client:
         await sign_in(client, secret)
         assert "/dashboard/teams/t2" == (await client.get("/dashboard")).headers["location"]
-        for below in ("", "/transcripts", "/chats"):
+        for below in ("", "/transcripts", "/chats", "/statement.csv"):
             assert 200 == (await client.get(f"/dashboard/teams/t2{below}")).status_code
             unknown = await client.get(f"/dashboard/teams/nobody{below}")
             foreign = await client.get(f"/dashboard/teams/t1{below}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import utc_now
+from aai_gateway.core.statements import to_csv
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.dashboard import overview, team
 from aai_gateway.gateway.dashboard.operators import WINDOWS, operators
@@ -21,9 +23,11 @@ from aai_gateway.gateway.dashboard.periods import period_of
 from aai_gateway.gateway.dashboard.rendering import address
 from aai_gateway.gateway.dashboard.scope import Scope, home_of, scope_of
 from aai_gateway.gateway.dashboard.sessions import Viewer, admin, gateway_of, viewer
+from aai_gateway.store import statements
 from aai_gateway.store.audit_log import AuditFilter, list_entries
 from aai_gateway.store.paging import Page
 
+_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 AUDIT_SHOWN = 50
 """Entries of the audit log on a page."""
 
@@ -97,6 +101,21 @@ def _list(
     )
 
 
+async def download_statement(request: Request) -> Response:
+    """A team's statement for a month, as `aai-gateway usage statement --format csv` writes it."""
+    found, now = await viewer(request), utc_now()
+    period = period_of(request.query_params, (), now.date())
+    if period.month is None:
+        raise InvalidRequest("A statement is for a month: ?month=2026-11.")
+    async with _reading(request) as connection:
+        scope = await _scope(connection, request, found)
+        assert scope.team_id is not None
+        statement = await statements.of_team(connection, scope.team_id, period.moments[0])
+    name = f"{_NO_FILE_NAME.sub('-', scope.name).strip('-').lower() or 'team'}-{period.month}.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(to_csv(statement), media_type="text/csv", headers=headers)
+
+
 async def show_operators(request: Request) -> Response:
     """What the gateway carries, for the master key."""
     found = await admin(request)
@@ -165,5 +184,6 @@ ROUTES = [
     Route("/operators", show_operators, methods=["GET"]),
     Route("/audit", show_audit, methods=["GET"]),
     *(Route(f"/teams/{{team_id}}{below}", show, methods=["GET"]) for below, show in _OF_SCOPE),
+    Route("/teams/{team_id}/statement.csv", download_statement, methods=["GET"]),
     *(Route(f"/key{below}", show, methods=["GET"]) for below, show in _OF_SCOPE),
 ]

@@ -1,0 +1,86 @@
+"""`python -m pictures [NAME ...]`: fill a made-up company's gateway, and take its dashboard's pictures."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from playwright.sync_api import Page
+
+from aai_gateway.gateway.dashboard.paths import PREFIX
+from pictures.camera import Scheme, Studio, sign_in, studio
+
+TO = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+WIDTHS = (380, 900, 1400)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+PROGRAMS = {"chromium": "chromium", "pngquant": "pngquant", "fc-list": "fontconfig"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page of the dashboard, and how much of it is shown at each width, in CSS pixels."""
+
+    path: str
+    heights: dict[int, int]
+
+
+PICTURES = {
+    "overview": Picture("", {380: 2400, 900: 1800, 1400: 1500}),
+    "team": Picture("/teams/newsroom", {380: 2400, 900: 1800, 1400: 1500}),
+    "operators": Picture("/operators?window=24h", {380: 2000, 900: 1400, 1400: 1250}),
+    "sign-in": Picture("/sign-in", {1400: 560}),
+    "new-key": Picture("/keys/new?team=newsroom", {1400: 900}),
+}
+
+
+def main(names: Annotated[list[str] | None, typer.Argument(help="Some of them; all when none is named.")] = None) -> None:
+    """Take the dashboard's pictures for the documentation, at three widths, light and dark."""
+    wanted = names or list(PICTURES)
+    if unknown := set(wanted) - set(PICTURES):
+        raise SystemExit(f"{', '.join(sorted(unknown))} is no picture; there are {', '.join(PICTURES)}.")
+    if missing := [package for program, package in PROGRAMS.items() if shutil.which(program) is None]:
+        raise SystemExit(f"{' and '.join(missing)} not found. On Debian: apt-get install {' '.join(missing)} fonts-inter")
+    TO.mkdir(exist_ok=True)
+    chromium = shutil.which("chromium")
+    assert chromium is not None
+    with tempfile.TemporaryDirectory() as folder, studio(chromium, Path(folder)) as at:
+        for name, scheme in product(wanted, SCHEMES):
+            for width, height in PICTURES[name].heights.items():
+                take(at, name, width, height, scheme)
+
+
+def take(at: Studio, name: str, width: int, height: int, scheme: Scheme) -> None:
+    """Take one picture and write it, in as few colours as nobody misses."""
+    file = TO / f"{name}-{width}-{scheme}.png"
+    with at.page(width, scheme) as page:
+        show(page, name)
+        page.evaluate("document.fonts.ready")
+        whole = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": min(height, whole)})
+        page.screenshot(path=file)
+    subprocess.run(["pngquant", "--force", "--speed=1", "--strip", "--output", str(file), "128", str(file)], check=True)  # noqa: S603, S607
+    typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
+
+
+def show(page: Page, name: str) -> None:
+    """Go to where the picture is."""
+    if name == "sign-in":
+        page.goto(f"{PREFIX}/sign-in")
+        return
+    sign_in(page)
+    page.goto(f"{PREFIX}{PICTURES[name].path}")
+    if name == "new-key":
+        page.get_by_label("Name").fill("newsroom-elections")
+        page.get_by_role("button", name="Make the key").click()
+        # One that nobody holds, and the same in each picture.
+        page.locator("#secret").evaluate("code => { code.textContent = 'sk-Gm3pXv0sQ1t7uLw9aZkR2bNcYd5eHf8j' }")
+
+
+if __name__ == "__main__":
+    typer.run(main)
