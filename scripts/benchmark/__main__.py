@@ -1,4 +1,4 @@
-"""`python -m benchmark [--quick]`: run everything and print one table."""
+"""`python -m benchmark [--quick]`: run everything and print one table; `dashboard` is a run of its own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from aai_gateway.demo.processes import (
 )
 from aai_gateway.emulator.config import EmulatorUrls
 from aai_gateway.errors import GatewayError
+from benchmark.dashboard import dashboard
 from benchmark.load import Target, Work, do, upload
 from benchmark.pending import ledger_rows, measure_pending
 from benchmark.results import (
@@ -63,8 +64,18 @@ WARM_UP_SECONDS = 0.4
 SETTLE_SECONDS = 2.0
 
 
-def main(quick: Annotated[bool, typer.Option("--quick", help="A short, rough run.")] = False) -> None:
+app = typer.Typer(add_completion=False)
+app.command("dashboard")(dashboard)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    quick: Annotated[bool, typer.Option("--quick", help="A short, rough run.")] = False,
+) -> None:
     """Compare this gateway with stock LiteLLM in front of the same emulator, on this machine."""
+    if context.invoked_subcommand is not None:
+        return
     with (
         ended_by_signals(),
         TemporaryDirectory(prefix="aai-gateway-bench-") as folder,
@@ -187,6 +198,6 @@ def _tell(text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        typer.run(main)
+        app()
     except GatewayError as error:
         sys.exit(f"bench: {error}")

@@ -1,4 +1,4 @@
-"""A store as a year of 500 teams leaves it, made fast: rows in bulk, indexes after them, sums by the real rebuild.
+"""A store as a year of 500 teams leaves it, made fast: rows in bulk, then indexes, then the real rebuild.
 
 Rows are as the gateway writes them: priced by the price book, with their line items, over every day of the
 year that ends now. Which team, key, day and kind each has is worked out from its number, so that the same
@@ -7,6 +7,7 @@ size gives the same store but for its dates.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -24,6 +25,7 @@ from aai_gateway.core.costs import Cost
 from aai_gateway.core.prices import SpeechJob, TokenUsage, price_chat, price_speech, price_understanding
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
+from aai_gateway.errors import GatewayError
 from aai_gateway.price_book import load_price_book
 from aai_gateway.store import Store, keys, teams
 
@@ -68,8 +70,8 @@ WHERE id BETWEEN :first AND :last AND tags != '[]'
 _TRANSCRIPTS = """
 INSERT INTO transcripts (region, id, owner, team_id, key_hash, audio_url, requested, status, error, throttled,
   created_at, completed_at, settled_at, deleted_at, attempts, tags)
-SELECT region, source_id, owner, team_id, key_hash, 'https://example.org/audio.wav', '{"speaker_labels":true}',
-  status, CASE status WHEN 'error' THEN 'Download error, unable to download https://example.org' END, 0,
+SELECT region, source_id, owner, team_id, key_hash, 'https://example.org/audio.wav',
+  '{"speaker_labels":true}', status, CASE status WHEN 'error' THEN 'Download error' END, 0,
   created_at, created_at, created_at, CASE WHEN id % 40 = 0 THEN created_at END, 0, tags
 FROM usage WHERE service = 'speech' AND id > :after ORDER BY id LIMIT :most
 """
@@ -102,7 +104,8 @@ _BUDGETS = (
       held_micros = (SELECT COALESCE(SUM(micros), 0) FROM holds WHERE key_hash = virtual_keys.hash)""",
     "UPDATE virtual_keys SET spent_micros = lifetime_micros",
     """UPDATE gateway_budget SET lifetime_micros = (SELECT SUM(lifetime_micros) FROM teams),
-      spent_micros = (SELECT SUM(lifetime_micros) FROM teams), held_micros = (SELECT SUM(micros) FROM holds)""",
+      spent_micros = (SELECT SUM(lifetime_micros) FROM teams),
+      held_micros = (SELECT SUM(micros) FROM holds)""",
 )
 
 
@@ -118,6 +121,7 @@ class Filled:
     largest: str
     middle: str
     largest_rows: int
+    bytes: int
 
     @property
     def url(self) -> str:
@@ -135,11 +139,14 @@ def team_id(number: int) -> str:
     return f"team-{number:04d}"
 
 
-async def fill(path: Path, rows: int, team_count: int, tell: Callable[[str], None]) -> Filled:
-    """Make the store at `path`, or use the one that is there and whole."""
+def fill(path: Path, rows: int, team_count: int, tell: Callable[[str], None]) -> Filled:
+    """Make the store at `path`, or use the one that is there; GatewayError when that has fewer rows."""
     if not path.exists():
-        await _make(path, rows, team_count, tell)
-    return _described(path, team_count)
+        asyncio.run(_make(path, rows, team_count, tell))
+    found = _described(path, team_count)
+    if found.rows < rows:
+        raise GatewayError(f"{path} has {found.rows:,} rows; leave --folder out, or choose an empty one.")
+    return found
 
 
 async def _make(path: Path, rows: int, team_count: int, tell: Callable[[str], None]) -> None:
@@ -165,11 +172,11 @@ async def _make(path: Path, rows: int, team_count: int, tell: Callable[[str], No
         tell(f"sums of {DAYS} days in {time.monotonic() - started:,.0f} s")
     finally:
         await store.close()
-    connection = sqlite3.connect(part, isolation_level=None)
+    file = sqlite3.connect(part, isolation_level=None)
     for query in _BUDGETS:
-        connection.execute(query, {"month": f"{today:%Y-%m}"} if ":month" in query else {})
+        file.execute(query, {"month": f"{today:%Y-%m}"} if ":month" in query else {})
     # Closed by its last user, the file is whole without its log.
-    connection.close()
+    file.close()
     part.rename(path)
 
 
@@ -246,7 +253,7 @@ def _shapes(connection: sqlite3.Connection) -> None:
         "CREATE TABLE bench_shapes (n INTEGER PRIMARY KEY, service, region, status, model, micros, items, "
         "audio_seconds, prompt_tokens, completion_tokens)"
     )
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 - made-up data
     connection.executemany(
         "INSERT INTO bench_shapes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((number, *_shape(chance)) for number in range(SHAPES)),
@@ -302,6 +309,7 @@ def _described(path: Path, team_count: int) -> Filled:
     ]
     connection.close()
     rows, transcripts, sums = counts
+    size = path.stat().st_size
     average = rows / max(1, len(by_team))
     middle = min(by_team, key=lambda one: abs(one[1] - average))[0]
-    return Filled(path, rows, transcripts, sums, team_count, by_team[0][0], middle, int(by_team[0][1]))
+    return Filled(path, rows, transcripts, sums, team_count, by_team[0][0], middle, int(by_team[0][1]), size)
