@@ -186,10 +186,14 @@ def _examined(
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            results = Axe().run(page, options={"resultTypes": ["violations"]} if scheme == "light" else COLOURS)
+            results = Axe().run(
+                page, options={"resultTypes": ["violations"]} if scheme == "light" else COLOURS
+            )
             for violation in results.response["violations"]:
                 for node in violation["nodes"]:
-                    found.append(f"{name}, {width}, {scheme}: {violation['id']} {node['target']} {node['html'][:150]}")
+                    found.append(
+                        f"{name}, {width}, {scheme}: {violation['id']} {node['target']} {node['html'][:150]}"
+                    )
     for width in ALL_WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         found += [f"{name}, {width}: over the edge: {one}" for one in page.evaluate(OVER_THE_EDGE)]
