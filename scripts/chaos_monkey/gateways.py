@@ -66,7 +66,8 @@ class Gateways:
         if proxy:
             key = f"sk-{secrets.token_urlsafe(32)}"
             environment = own_environment(**self.environment, LITELLM_MASTER_KEY=key)
-            arguments = ("--num_workers", str(workers))
+            # uvicorn ends a worker that does not answer it within 5 s, as one that starts on a busy machine.
+            arguments = ("--num_workers", str(workers), "--timeout_worker_healthcheck", "60")
             log = self.folder / "proxy.log"
             self._proxy = GatewayProcess(environment, self.folder, log, key, self.port, arguments)
             self._starting = asyncio.ensure_future(asyncio.to_thread(self._proxy.start))

@@ -128,7 +128,7 @@ class Monkey:
             await self._trouble(emulator)
         self._gateways.start(workers, proxy=proxy)
         if moment == "start-up":
-            await asyncio.sleep(self._random.uniform(0, 7.0 if proxy else 0.08))
+            await asyncio.sleep(self._random.uniform(0, 2.5 if proxy else 0.08))
         else:
             await self._gateways.serving()
             if proxy:

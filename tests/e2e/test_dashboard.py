@@ -88,7 +88,8 @@ def test_nothing_of_the_dashboard_is_litellms(gateway: GatewayProcess):
 
 def test_a_session_holds_and_ends_in_every_worker_below_a_root_path(emulator: Emulator, tmp_path: Path):
     root = "/costs"
-    with running_gateway(emulator, tmp_path, "--num_workers", "2", SERVER_ROOT_PATH=root) as gateway:
+    workers = ("--num_workers", "2", "--timeout_worker_healthcheck", "60")
+    with running_gateway(emulator, tmp_path, *workers, SERVER_ROOT_PATHS=root) as gateway:
         team = gateway.team()
         cookies: dict[str, str] = {}
         with httpx.Client(base_url=f"{gateway.url}{root}", timeout=60) as client:

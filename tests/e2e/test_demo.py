@@ -34,7 +34,7 @@ def assert_nothing_is_left(url: str, temporary: Path) -> None:
 
 def test_the_demo_does_the_main_job_and_its_books_are_equal(tmp_path: Path) -> None:
     done = subprocess.run(
-        [AAI_GATEWAY, "demo"], env=environment(tmp_path), capture_output=True, text=True, timeout=180
+        [AAI_GATEWAY, "demo"], env=environment(tmp_path), capture_output=True, text=True, timeout=300
     )
 
     assert 0 == done.returncode, done.stdout + done.stderr
@@ -95,7 +95,7 @@ def test_a_gateway_that_does_not_start_is_explained(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
     )
 
     assert 1 == done.returncode

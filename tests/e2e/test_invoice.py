@@ -1,4 +1,4 @@
-"""Two thousand jobs and completions of twelve teams through the real proxy, against AssemblyAI's invoice.
+"""Hundreds of jobs and completions of several teams through the real proxy, against AssemblyAI's invoice.
 
 Everything that has a price, retried, failing and refused, in both regions, with new prices in the middle:
 each team's ledger is the invoice to the micro-dollar, line by line.
@@ -32,13 +32,14 @@ from mixed_work import DOWN, UNPRICED, Chat, Job, chats, jobs
 from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, Model, running_emulator, sample_path
 
 SEED = 20261121
-TEAMS = 12
+TEAMS = int(os.environ.get("AAI_GATEWAY_TEST_INVOICE_TEAMS", "4"))
+"""Twelve make two thousand jobs and completions, and take minutes."""
 JOBS, CHATS = 126, 48
 """Of each team; half of them before the prices change."""
 AT_ONCE = 3
 """Requests of a team."""
 ATTEMPTS = 8
-SETTLED_SECONDS = 90
+SETTLED_SECONDS = 240
 ROUTES = {"us": "assemblyai", "eu": "eu.assemblyai"}
 SETTINGS = {
     "AAI_GATEWAY_SETTLE_AFTER": "1.0",
@@ -50,17 +51,17 @@ SETTINGS = {
 }
 SUBMIT, CHAT = {"method": "POST", "path": "/v2/transcript"}, {"path": "/v1/chat/completions"}
 TROUBLE = (
-    Fault(**SUBMIT, status=429, retry_after=1, count=None, probability=0.01),
-    Fault(**SUBMIT, status=500, count=None, probability=0.01),
-    Fault(**SUBMIT, status=503, count=None, probability=0.01),
-    Fault(**SUBMIT, cut=True, count=None, probability=0.005),
+    Fault(**SUBMIT, status=429, retry_after=1, count=None, probability=0.02),
+    Fault(**SUBMIT, status=500, count=None, probability=0.02),
+    Fault(**SUBMIT, status=503, count=None, probability=0.02),
+    Fault(**SUBMIT, cut=True, count=None, probability=0.01),
     # The job is made, and its answer lost: the client's retry makes, and pays for, another.
-    Fault(**SUBMIT, cut=True, after=True, count=None, probability=0.01),
+    Fault(**SUBMIT, cut=True, after=True, count=None, probability=0.03),
     Fault(path="/v2/transcript/*", status=500, count=None, probability=0.02),
     Fault(path="/v2/transcript/*", cut=True, count=None, probability=0.01),
-    Fault(**CHAT, status=429, retry_after=1, count=None, probability=0.02),
-    Fault(**CHAT, status=503, count=None, probability=0.02),
-    Fault(**CHAT, status=500, count=None, probability=0.01),
+    Fault(**CHAT, status=429, retry_after=1, count=None, probability=0.04),
+    Fault(**CHAT, status=503, count=None, probability=0.04),
+    Fault(**CHAT, status=500, count=None, probability=0.02),
 )
 NEW_SPEECH = {"models": {"universal-2": "0.1234"}, "addons": {"speaker_labels": "0.0371", "prompt": "0.06"}}
 NEW_CHAT = {
@@ -203,7 +204,6 @@ def test_each_teams_ledger_is_the_invoice_to_the_micro_dollar(
         command(gateway, "reconcile", "--region", region, "--since", "1d")
     table = compare_teams(gateway, teams, all_jobs, team_of, sent, invoice)
     print_table(teams, table, clients, verdict.counts)
-    assert TEAMS * (JOBS + CHATS) >= 2000
     for client in clients:
         assert (JOBS, CHATS) == (len(client.jobs), sum(1 for c in client.chats if c.request_id is not None))
     was_everything_there(all_jobs, invoice, clients)
@@ -214,8 +214,8 @@ async def work(
 ) -> list[Client]:
     """All the work of all teams, with new prices in the middle."""
     timeout = aiohttp.ClientTimeout(total=60)
-    # The server keeps a connection for five seconds: none is used that may be closing.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=1)
+    # The server keeps a connection for five seconds: none is used again that may be closing.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         clients = [Client(gateway, team, session) for team in teams]
         all_jobs = {c.team.id: list(jobs(SEED, c.team.alias, JOBS)) for c in clients}
@@ -379,7 +379,7 @@ def was_everything_there(
     assert {"completed", "error"} == {job["status"] for job in all_jobs}
     assert any(row["model"] == "gpt-5-mini" for row in invoice)
     assert len(all_jobs) > sum(len(client.jobs) for client in clients) + 2 * TEAMS
-    assert sum(client.retries for client in clients) > 50
+    assert sum(client.retries for client in clients) > 5 * TEAMS
 
 
 def print_table(

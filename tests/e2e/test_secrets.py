@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from gateway_process import GatewayProcess, TeamAccess, gateway_process
+from otlp_receiver import OtlpReceiver, otlp_receiver
 from waiting import until
 
 from aai_gateway.core.tenancy import hash_key
@@ -33,6 +34,7 @@ class Run:
 
     emulator: Emulator
     gateway: GatewayProcess
+    collector: OtlpReceiver
     known: dict[str, str] = field(default_factory=dict)
     said: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -61,25 +63,28 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     config = EmulatorConfig(account_key=made_up(), eu_account_key=made_up(), job_seconds=0.05)
-    with running_emulator(config) as emulator:
+    with running_emulator(config) as emulator, otlp_receiver() as collector:
         # The wordiest log that LiteLLM can be told to write.
         folder, wordy = tmp_path_factory.mktemp("secrets"), "--detailed_debug"
-        gateway = gateway_process(emulator, folder, wordy, ASSEMBLYAI_EU_API_KEY=str(config.eu_account_key))
+        eu_key = {"ASSEMBLYAI_EU_API_KEY": str(config.eu_account_key)}
+        gateway = gateway_process(emulator, folder, wordy, forked=False, **eu_key)
         gateway.environment |= {
             "LITELLM_MASTER_KEY": made_up("sk-"),
             "AAI_GATEWAY_SECRET": made_up(),
+            "AAI_GATEWAY_TRACES": collector.url,
             "AAI_GATEWAY_PUBLIC_URL": gateway.url,
             "AAI_GATEWAY_EU_PUBLIC_URL": gateway.url,
             "AAI_GATEWAY_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
         }
         gateway.master_key = gateway.environment["LITELLM_MASTER_KEY"]
-        used = Run(emulator, gateway)
+        used = Run(emulator, gateway, collector)
         used.known = {
             "the account's key": config.account_key,
             "the account's key in the EU": str(config.eu_account_key),
             "the master key": gateway.master_key,
             "the secret of the webhooks": gateway.environment["AAI_GATEWAY_SECRET"],
             "the header of a webhook": made_up(),
+            "the token of the metrics": gateway.environment["AAI_GATEWAY_METRICS_TOKEN"],
         }
         gateway.start()
         try:
@@ -118,6 +123,8 @@ def use(run: Run) -> None:
             run.ask("POST", f"/llm-gateway.{llm}/v1/understanding", key, json=asked)
         run.ask("DELETE", path, team.key)
     troubles(run, team)
+    for ours in ("/metrics", "/key/list"):
+        run.ask("GET", ours, run.known["the token of the metrics"])
     run.ask("GET", "/key/info", master, params={"key": hash_key(team.key)})
     with run.gateway.admin() as admin:  # answers with the key that it was asked about, as LiteLLM does
         admin.get("/key/info", params={"key": team.key}).raise_for_status()
@@ -185,6 +192,7 @@ def written(run: Run) -> Iterator[tuple[str, bytes]]:
     """Everything that was said or written, and where."""
     yield from run.said
     yield "the log", run.gateway.log.read_bytes()
+    yield "the traces", b"\n".join(run.collector.raw)
     for path in sorted(run.gateway.data_dir.rglob("*")):
         if path.is_file():
             yield str(path.name), path.read_bytes()
@@ -200,7 +208,7 @@ def spellings(secret: str) -> Iterator[bytes]:
 
 
 def test_no_secret_is_in_anything_that_a_run_wrote(run: Run):
-    assert 10 == len(run.known)
+    assert 11 == len(run.known)
     found = [
         f"{what} in {where}"
         for where, content in written(run)
@@ -215,3 +223,5 @@ def test_the_search_finds_what_is_there(run: Run):
     assert all(spelling in planted for spelling in spellings("sk-a-secret-that-is-planted"))
     assert any(b"research" in content for _, content in written(run))
     assert any(name == "gateway.db" for name, _ in written(run))
+    assert b" request request_id=" in run.gateway.log.read_bytes()
+    assert any(span.attributes.get("aai_gateway.team") == "research" for span in run.collector.spans)

@@ -97,6 +97,8 @@ def rooted(
     with running_gateway(
         emulator,
         tmp_path_factory.mktemp("rooted"),
+        # LiteLLM reads the root path when it is imported.
+        forked=False,
         SERVER_ROOT_PATH="/proxy",
         SERVER_ROOT_PATHS="/tenant-a,/tenant-b/deep",
         HTTPS_PROXY=trap.url,

@@ -100,7 +100,7 @@ def one_death(nursery: Nursery, folder: Path, writer: str, moment: Literal["befo
             with ONE_ORDER_AT_A_TIME:
                 pid = nursery.start(variables, port)
         died = (folder / "writes").read_text().splitlines().count(writer) == 1
-        until(lambda: not unfinished(folder / "gateway.db"), 60)
+        until(lambda: not unfinished(folder / "gateway.db"))
         nursery.kill(pid)
         [job] = [job.id for job in emulator.jobs()]
         ended = {"transcript_id": job, "status": "completed"}

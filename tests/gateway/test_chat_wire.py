@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import socket
@@ -29,6 +30,7 @@ from aai_gateway.gateway.completion import ChatCall, Completion
 from aai_gateway.gateway.context import Gateway
 from aai_gateway.gateway.data_plane import Notes
 from aai_gateway.gateway.ledger import Ledger
+from aai_gateway.gateway.observing import begin
 from aai_gateway.store import holds, teams, usage
 
 MODEL = "claude-sonnet-4-6"
@@ -153,6 +155,30 @@ async def test_an_answer_decides(house: House, answer: Answer, expected: tuple[l
     assert expected == await house.outcome()
     if expected == ([COST], 0):
         assert {"usage": USAGE} == response.json()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (whole(), "ok"),
+        (whole(429, b"{}"), "429"),
+        (streamed(*STREAM), "ok"),
+        (streamed(event(0), cut=True), "broken"),
+    ],
+    ids=["whole", "refused", "streamed", "cut"],
+)
+async def test_how_it_ended_is_counted_by_host(house: House, answer: Answer, outcome: str) -> None:
+    house.upstream.answer = answer
+    begin([(b"x-request-id", b"my-id")])
+
+    with contextlib.suppress(httpx.HTTPError):
+        await house.post()
+
+    host = house.upstream.url.removeprefix("http://")
+    assert {(host, outcome): 1} == {
+        asked: n for (_, asked), n in house.gateway.chat.tally.take().asked.items()
+    }
+    assert ["my-id"] == house.upstream.requests[0].header("x-request-id")
 
 
 async def test_what_was_never_sent_is_given_back(house: House) -> None:

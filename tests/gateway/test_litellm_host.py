@@ -126,7 +126,7 @@ def probed(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (folder / "probe.py").write_text(PROBE)
     facts = folder / "facts"
     arguments = ("--config", str(folder / "config.yaml"))
-    with running_gateway(emulator, folder, *arguments, PROBE_FACTS=str(facts)) as gateway:
+    with running_gateway(emulator, folder, *arguments, forked=False, PROBE_FACTS=str(facts)) as gateway:
         yield Probed(gateway, facts)
 
 

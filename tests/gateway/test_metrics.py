@@ -9,6 +9,7 @@ import httpx
 import pytest
 import yaml
 from gateway_process import CONFIG, GatewayProcess, running_gateway
+from pydantic import ValidationError
 from scrapes import samples
 from waiting import until
 
@@ -16,6 +17,7 @@ from aai_gateway.core.regions import Region
 from aai_gateway.emulator import Emulator
 from aai_gateway.gateway import metrics
 from aai_gateway.gateway.metrics import Metrics
+from aai_gateway.settings import Settings
 from aai_gateway.store import Store, usage
 from aai_gateway.store.usage import UsageRow
 
@@ -32,6 +34,18 @@ async def test_the_store_is_asked_once_in_five_seconds(tmp_path: Path, monkeypat
     await store.close()
 
     assert 0.000005 == samples(later)["spend_usd_total", "", "chat", "us"]
+
+
+def test_a_token_is_long_or_there_is_none():
+    assert metrics.is_metrics_token(
+        "sixteen-letters!", Settings(metrics_token="sixteen-letters!").metrics_token
+    )
+    for unset in (None, "", " "):
+        token = Settings(metrics_token=unset).metrics_token
+        assert (None, False) == (token, metrics.is_metrics_token("", token))
+    with pytest.raises(ValidationError, match="16 characters") as refused:
+        Settings(metrics_token="fifteen-letters")
+    assert "fifteen" not in str(refused.value)
 
 
 def test_a_token_of_its_own_opens_it_and_nothing_else(gateway: GatewayProcess):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from gateway_process import free_port
 from opened_gateway import opened_gateway, speech_client
 
 from aai_gateway.core.regions import Region
+from aai_gateway.core.traffic import Tally
 from aai_gateway.emulator import Emulator, Fault
 from aai_gateway.errors import UpstreamFailed
 from aai_gateway.gateway.upstream import Upstream
@@ -95,3 +97,50 @@ async def test_a_client_that_leaves_during_its_upload_is_no_fault_of_assemblyai(
     with pytest.raises(ClientGone):
         async with upstream.request(Region.US, "POST", "/v2/upload", headers=headers, body=leaving()):
             pass
+
+
+async def test_how_questions_end_is_counted_by_host(emulator: Emulator):
+    tally = Tally()
+    settings = Settings(
+        assemblyai_api_key=emulator.config.account_key,
+        us_url=emulator.urls.us,
+        eu_url=f"http://127.0.0.1:{free_port()}",
+        read_timeout=0.2,
+    )
+    emulator.faults.add(Fault(host="us", path="/v2/transcript/slow", delay_seconds=0.7))
+    emulator.faults.add(Fault(host="us", path="/v2/transcript/cut", cut=True))
+    emulator.faults.add(Fault(host="us", path="/v2/transcript/busy", status=429))
+    upstream = Upstream(settings, tally)
+    try:
+        for region, method, path in (
+            (Region.US, "GET", "/v2/transcript"),
+            (Region.US, "GET", "/v2/transcript/slow"),
+            (Region.US, "POST", "/v2/transcript/cut"),
+            (Region.US, "GET", "/v2/transcript/busy"),
+            (Region.EU, "GET", "/v2/transcript"),
+        ):
+            with suppress(UpstreamFailed):
+                async with upstream.request(
+                    region, method, path, headers=upstream.headers(region)
+                ) as response:
+                    await response.read()
+
+        async def leaving() -> AsyncIterator[bytes]:
+            yield b"x"
+            raise ClientGone
+
+        with pytest.raises(ClientGone):
+            async with upstream.request(
+                Region.US, "POST", "/v2/upload", headers=upstream.headers(Region.US), body=leaving()
+            ):
+                pass
+    finally:
+        await upstream.close()
+    us, eu = emulator.urls.us.removeprefix("http://"), f"127.0.0.1:{settings.eu_url.port}"
+    assert {
+        (us, "ok"): 1,
+        (us, "timeout"): 1,
+        (us, "broken"): 1,
+        (us, "429"): 1,
+        (eu, "unreachable"): 1,
+    } == {asked: number for (_, asked), number in tally.take().asked.items()}

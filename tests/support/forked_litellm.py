@@ -27,7 +27,6 @@ _FORKS.set_forkserver_preload(
         "uvicorn.loops.uvloop",
         "uvicorn.protocols.http.httptools_impl",
         # All that `aai_gateway.plugin` needs; the plugin itself installs the gateway as it is imported.
-        "aai_gateway.gateway.access_log",
         "aai_gateway.gateway.chat",
         "aai_gateway.gateway.data_plane",
         "aai_gateway.gateway.litellm_budget",

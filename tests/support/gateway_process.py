@@ -25,7 +25,7 @@ from aai_gateway.emulator import Emulator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "config.yaml"
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 def free_port() -> int:
@@ -111,7 +111,7 @@ class GatewayProcess:
         """SIGTERM, and its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def kill(self) -> None:
         """SIGKILL, its workers too; then its port is free again."""
@@ -147,7 +147,9 @@ class GatewayProcess:
         return replace(team, key=made.json()["key"])
 
 
-def gateway_process(emulator: Emulator, directory: Path, *arguments: str, **overrides: str) -> GatewayProcess:
+def gateway_process(
+    emulator: Emulator, directory: Path, *arguments: str, forked: bool = True, **overrides: str
+) -> GatewayProcess:
     """A gateway (not started) for `emulator` whose files are in `directory`; `overrides` are environment."""
     data_dir = directory / "data"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -169,15 +171,16 @@ def gateway_process(emulator: Emulator, directory: Path, *arguments: str, **over
         "AAI_GATEWAY_UNKNOWN_KEYS_PER_MINUTE": "200",
         **overrides,
     }
-    return GatewayProcess(environment, data_dir, directory / "gateway.log", master_key, arguments=arguments)
+    log = directory / "gateway.log"
+    return GatewayProcess(environment, data_dir, log, master_key, arguments=arguments, forked=forked)
 
 
 @contextlib.contextmanager
 def running_gateway(
-    emulator: Emulator, directory: Path, *arguments: str, **overrides: str
+    emulator: Emulator, directory: Path, *arguments: str, forked: bool = True, **overrides: str
 ) -> Iterator[GatewayProcess]:
     """`gateway_process`, started, and stopped at the end."""
-    gateway = gateway_process(emulator, directory, *arguments, **overrides)
+    gateway = gateway_process(emulator, directory, *arguments, forked=forked, **overrides)
     gateway.start()
     try:
         yield gateway

@@ -43,7 +43,9 @@ def residency_world(emulator: Emulator, folder: Path) -> Iterator[ResidencyWorld
             "ANTHROPIC_API_KEY": secrets.token_hex(8),
             "ANTHROPIC_API_BASE": outside.url,
         }
-        with running_gateway(emulator, folder, "--config", str(config), **environment) as gateway:
+        arguments = ("--config", str(config))
+        # The command itself, with all that LiteLLM reads of its environment as it is imported.
+        with running_gateway(emulator, folder, *arguments, forked=False, **environment) as gateway:
             yield ResidencyWorld(gateway, emulator, outside, inside)
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "transcripts",
     "budget",
     "usage",
+    "report",
     "prices",
     "reconcile",
     "audit",

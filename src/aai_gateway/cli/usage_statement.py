@@ -21,6 +21,8 @@ from aai_gateway.core.statements import Statement, to_csv, to_markdown
 from aai_gateway.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from aai_gateway.store import Store
 
 _NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -56,7 +58,7 @@ def statement(
     if all_teams != (output_dir is not None) or (output and output_dir):
         raise typer.BadParameter("--all-teams needs --output-dir; one team has --output, or stdout.")
     write = to_markdown if form is Format.md else to_csv
-    made = on_store(lambda store: drawn_up(store, team, month))
+    made = on_store(lambda store: _statements(store, team, month))
     if output_dir is None:
         with output_to(output, force=force) as target:
             target.write(write(made[0]))
@@ -72,14 +74,18 @@ def statement(
     note(f"{len(made):,} statements, {dollars(sum(one.micros for one in made))} together.")
 
 
-async def drawn_up(store: Store, team: str | None, month: datetime) -> list[Statement]:
-    """The statement of one team, by name or id, or those of all. Raises StoreError."""
+async def _statements(store: Store, team: str | None, month: datetime) -> list[Statement]:
+    async with store.snapshot() as connection:
+        return await drawn_up(connection, team, month)
+
+
+async def drawn_up(connection: AsyncConnection, team: str | None, month: datetime) -> list[Statement]:
+    """The statement of one team, by name or id, or of all. Needs `Store.snapshot`; raises StoreError."""
     from aai_gateway.store import statements
 
-    async with store.snapshot() as connection:
-        if team is None:
-            return await statements.of_all(connection, month)
-        return [await statements.of_team(connection, await team_id_of(connection, team), month)]
+    if team is None:
+        return await statements.of_all(connection, month)
+    return [await statements.of_team(connection, await team_id_of(connection, team), month)]
 
 
 def files_of(made: Iterable[Statement], folder: Path, suffix: str) -> Iterator[tuple[Path, Statement]]:

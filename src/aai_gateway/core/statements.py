@@ -84,6 +84,11 @@ def month_end(start: datetime) -> datetime:
     return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
 
 
+def unit_texts(unit: str) -> tuple[str, str]:
+    """How a quantity of a unit and a price for it are written: `s`, and `per hour`."""
+    return _UNITS[unit]
+
+
 def require_whole(statement: Statement) -> None:
     """Raise StoreError unless the lines, and every part but that by tag, add up to the total exactly."""
     sums = {"lines": sum(line.micros for line in statement.lines)}
@@ -178,7 +183,7 @@ def _lines_table(statement: Statement) -> Iterator[str]:
 
 
 def _line_cells(line: StatementLine) -> tuple[str, ...]:
-    unit, per = _UNITS[line.unit]
+    unit, per = unit_texts(line.unit)
     price = f"${amount_text(line.unit_price)} {per}"
     return (
         line.service,

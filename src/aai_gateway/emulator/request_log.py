@@ -20,3 +20,5 @@ class LoggedRequest:
     """Unix seconds."""
     bytes_in: int
     authorized: bool
+    request_id: str | None = None
+    """`X-Request-Id` as it came; like AssemblyAI, the emulator does nothing else with it."""

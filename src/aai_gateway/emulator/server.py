@@ -174,6 +174,7 @@ class Emulator:
                         received,
                         size,
                         authorized,
+                        request.headers.get("X-Request-Id"),
                     )
                 )
 

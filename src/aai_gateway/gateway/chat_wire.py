@@ -43,7 +43,7 @@ class ChatUpstream:
 
     def __init__(self, settings: Settings, tally: Tally | None = None) -> None:
         self._settings = settings
-        self._tally = tally or Tally()
+        self.tally = tally or Tally()
         self._http = httpx.AsyncClient(limits=_CONNECTIONS, follow_redirects=False)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[None]] = set()
@@ -88,7 +88,7 @@ class ChatUpstream:
         await self._http.aclose()
 
     async def _exchange(self, request: httpx.Request, completion: Completion) -> httpx.Response:
-        asking = Asking(self._tally, request.url.netloc.decode(), request.method)
+        asking = Asking(self.tally, request.url.netloc.decode(), request.method)
         if asking.request_id:
             request.headers["x-request-id"] = asking.request_id
         if asking.span is not None:

@@ -7,6 +7,7 @@ own lines are left as they are, but for uvicorn's of each request, which ours re
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import re
 import sys
@@ -173,13 +174,9 @@ def _readable(_: WrappedLogger, __: str, event: EventDict) -> str:
     fields = "".join(
         [f" {name}={_shown(value) if type(value) is str else value}" for name, value in event.items()]
     )
-    line = f"{moment} {level:<8} {text if text.isprintable() else _escaped(text)}{fields}"
+    line = f"{moment} {level:<8} {text if text.isprintable() else json.dumps(text)[1:-1]}{fields}"
     return f"{line}\n{traceback}" if traceback else line
 
 
 def _shown(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else f'"{_escaped(value)}"'
-
-
-def _escaped(text: str) -> str:
-    return "".join(c if c.isprintable() and c not in '"\\' else repr(c)[1:-1] for c in text)
+    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=not value.isprintable())

@@ -46,8 +46,8 @@ class Observer:
             observed.status = observed.status or 500
             raise
         finally:
-            if observed.operation == LITELLM:
-                # As FastAPI noted it: a template, never the path itself.
+            if observed.route is None:
+                # As FastAPI notes it, of what LiteLLM serves: a template, never the path itself.
                 observed.route = getattr(scope.get("route"), "path", None)
             self._ends(scope["method"], observed)
 

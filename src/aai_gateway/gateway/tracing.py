@@ -34,6 +34,8 @@ SEND_SECONDS = 5.0
 """How long a collector may take to accept what it is sent."""
 LAST_SECONDS = 3.0
 """How long the process waits at its end for the last spans to be sent."""
+THREAD = "aai-gateway-traces"
+"""The thread that sends them."""
 
 _PATHS = {(known.host, known.operation): known.path for known in KNOWN}
 _PARENT = (b"traceparent", b"tracestate")
@@ -70,7 +72,7 @@ class Tracing:
 
     def close(self) -> None:
         """Send what is left, unless the collector takes it too slowly."""
-        ending = threading.Thread(target=self._provider.shutdown, name="aai-gateway-traces", daemon=True)
+        ending = threading.Thread(target=self._provider.shutdown, name=THREAD, daemon=True)
         ending.start()
         ending.join(LAST_SECONDS)
         if ending.is_alive():
