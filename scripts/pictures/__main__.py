@@ -39,13 +39,17 @@ PICTURES = {
 }
 
 
-def main(names: Annotated[list[str] | None, typer.Argument(help="Some of them; all when none is named.")] = None) -> None:
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Some of them; all when none is named.")] = None,
+) -> None:
     """Take the dashboard's pictures for the documentation, at three widths, light and dark."""
     wanted = names or list(PICTURES)
     if unknown := set(wanted) - set(PICTURES):
         raise SystemExit(f"{', '.join(sorted(unknown))} is no picture; there are {', '.join(PICTURES)}.")
     if missing := [package for program, package in PROGRAMS.items() if shutil.which(program) is None]:
-        raise SystemExit(f"{' and '.join(missing)} not found. On Debian: apt-get install {' '.join(missing)} fonts-inter")
+        raise SystemExit(
+            f"{' and '.join(missing)} not found. On Debian: apt-get install {' '.join(missing)} fonts-inter"
+        )
     TO.mkdir(exist_ok=True)
     chromium = shutil.which("chromium")
     assert chromium is not None
@@ -64,7 +68,8 @@ def take(at: Studio, name: str, width: int, height: int, scheme: Scheme) -> None
         whole = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": min(height, whole)})
         page.screenshot(path=file)
-    subprocess.run(["pngquant", "--force", "--speed=1", "--strip", "--output", str(file), "128", str(file)], check=True)  # noqa: S603, S607
+    pngquant = ["pngquant", "--force", "--speed=1", "--strip", "--output", str(file), "128", str(file)]
+    subprocess.run(pngquant, check=True)  # noqa: S603 - our own command
     typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
 
 
@@ -79,7 +84,9 @@ def show(page: Page, name: str) -> None:
         page.get_by_label("Name").fill("newsroom-elections")
         page.get_by_role("button", name="Make the key").click()
         # One that nobody holds, and the same in each picture.
-        page.locator("#secret").evaluate("code => { code.textContent = 'sk-Gm3pXv0sQ1t7uLw9aZkR2bNcYd5eHf8j' }")
+        page.locator("#secret").evaluate(
+            "code => { code.textContent = 'sk-Gm3pXv0sQ1t7uLw9aZkR2bNcYd5eHf8j' }"
+        )
 
 
 if __name__ == "__main__":

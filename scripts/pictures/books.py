@@ -22,7 +22,18 @@ from aai_gateway.core.tenancy import Team, VirtualKey, hash_key, mask_key
 from aai_gateway.core.traffic import Served, Tally, minute_of
 from aai_gateway.core.usage_rows import UsageRow
 from aai_gateway.price_book import load_price_book
-from aai_gateway.store import Store, holds, intents, keys, reconciliations, schema, teams, traffic, transcripts, usage_sums
+from aai_gateway.store import (
+    Store,
+    holds,
+    intents,
+    keys,
+    reconciliations,
+    schema,
+    teams,
+    traffic,
+    transcripts,
+    usage_sums,
+)
 from aai_gateway.store.holds import Hold
 from aai_gateway.store.intents import Intent
 from aai_gateway.store.reconciliations import Reconciliation
@@ -59,12 +70,15 @@ async def fill(store: Store) -> None:
             await teams.create(connection, desk.team)
             for key in desk.keys:
                 await keys.create(connection, key)
-        await keys.note_used(connection, {k.hash: k.last_used_at for d in desks for k in d.keys if k.last_used_at})
+        await keys.note_used(
+            connection, {k.hash: k.last_used_at for d in desks for k in d.keys if k.last_used_at}
+        )
         days = [FIRST_DAY + timedelta(days=day) for day in range((NOW.date() - FIRST_DAY).days + 1)]
         work = [pair for day in days for pair in _work(desks, day)]
         await _book(connection, [row for _, row in work], days)
         await connection.execute(
-            sa.insert(schema.transcripts), [_values(transcript) for transcript, _ in work if transcript is not None]
+            sa.insert(schema.transcripts),
+            [_values(transcript) for transcript, _ in work if transcript is not None],
         )
         await _under_way(connection, desks)
         for hours_back in range(24):
@@ -78,7 +92,10 @@ async def fill(store: Store) -> None:
 
 async def _book(connection: AsyncConnection, rows: Sequence[UsageRow], days: Sequence[date]) -> None:
     """Write the rows and what they add up to, all at once: one at a time takes minutes."""
-    values = [_values(row) | {"id": number, "day": f"{row.created_at:%Y-%m-%d}"} for number, row in enumerate(rows, 1)]
+    values = [
+        _values(row) | {"id": number, "day": f"{row.created_at:%Y-%m-%d}"}
+        for number, row in enumerate(rows, 1)
+    ]
     await connection.execute(sa.insert(schema.usage), values)
     tags = [{"usage_id": number, "tag": tag} for number, row in enumerate(rows, 1) for tag in row.tags]
     await connection.execute(sa.insert(schema.usage_tags), tags)
@@ -109,7 +126,7 @@ def _values(thing: UsageRow | Transcript) -> dict[str, Any]:
 
 
 def _desk(maker: Maker) -> Desk:
-    chance = random.Random(f"{SEED} {maker.name}")
+    chance = _chance(maker.name)
     micros = None if maker.budget is None else maker.budget * MICROS_PER_DOLLAR
     budget = Budget(
         max_micros=micros,
@@ -147,7 +164,7 @@ def _work(desks: list[Desk], day: date) -> Iterator[tuple[Transcript | None, Usa
     """A day's transcripts and completions, in the order in which they ended."""
     made: list[tuple[Transcript | None, UsageRow]] = []
     for desk in desks:
-        chance = random.Random(f"{SEED} {desk.maker.name} {day}")
+        chance = _chance(f"{desk.maker.name} {day}")
         share = (desk.maker.weekend if day.weekday() >= 5 else 1.0) * chance.uniform(0.75, 1.25)
         share *= desk.maker.growth ** (day.month - NOW.month)
         made += [_job(desk, chance, day) for _ in range(round(desk.maker.jobs * share))]
@@ -201,7 +218,9 @@ def _chat(desk: Desk, chance: random.Random, day: date) -> UsageRow:
     model = chance.choice(desk.maker.models)
     if region is Region.EU and model.startswith("gpt"):
         region = Region.US
-    tokens = TokenUsage(prompt=int(chance.lognormvariate(9.6, 0.7)), completion=int(chance.lognormvariate(6.6, 0.6)))
+    tokens = TokenUsage(
+        prompt=int(chance.lognormvariate(9.6, 0.7)), completion=int(chance.lognormvariate(6.6, 0.6))
+    )
     cost = price_chat(load_price_book(), region, model, tokens, global_region=False, at=at)
     return UsageRow(
         "chat",
@@ -220,7 +239,11 @@ def _chat(desk: Desk, chance: random.Random, day: date) -> UsageRow:
 
 def _priced(cost: Cost) -> dict[str, Any]:
     items = [
-        {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(item).items() if value is not False}
+        {
+            name: str(value) if isinstance(value, Decimal) else value
+            for name, value in asdict(item).items()
+            if value is not False
+        }
         for item in cost.items
     ]
     return {"micros": cost.micros, "items": items, "model": cost.model}
@@ -251,10 +274,14 @@ def _id(chance: random.Random) -> str:
 
 async def _under_way(connection: AsyncConnection, desks: list[Desk]) -> None:
     """Jobs that run, two that have ended and are not settled yet, and a submission without an answer."""
-    chance = random.Random(f"{SEED} under way")
+    chance = _chance("under way")
     for number in range(11):
         desk = desks[(0, 1, 0, 4, 2, 1, 5, 0, 3, 8, 7)[number]]
-        region, key, at = _region(desk.maker, chance), _key_of(desk, chance), NOW - timedelta(seconds=9 + 13 * number)
+        region, key, at = (
+            _region(desk.maker, chance),
+            _key_of(desk, chance),
+            NOW - timedelta(seconds=9 + 13 * number),
+        )
         status = "completed" if number >= 9 else "processing" if number > 1 else "queued"
         intent = f"{chance.getrandbits(128):032x}"
         tags = _tags(desk.maker, chance)
@@ -286,7 +313,9 @@ async def _under_way(connection: AsyncConnection, desks: list[Desk]) -> None:
         )
         await holds.place(connection, hold)
     first = desks[0]
-    sent = Intent(Region.US, first.owner, "https://cdn.assemblyai.com/upload/", team_id=first.team.id, created_at=NOW)
+    sent = Intent(
+        Region.US, first.owner, "https://cdn.assemblyai.com/upload/", team_id=first.team.id, created_at=NOW
+    )
     await intents.open(connection, sent)
 
 
@@ -306,25 +335,33 @@ _OPERATIONS = (
 
 def _requests(hours_back: int) -> Tally:
     """What was asked in one of the last hours, by the minute."""
-    chance, tally = random.Random(f"{SEED} requests {hours_back}"), Tally()
+    chance, tally = _chance(f"requests {hours_back}"), Tally()
     for back in range(hours_back * 60, hours_back * 60 + 60):
         minute = NOW - timedelta(minutes=back)
         named, busy = minute_of(minute), HOURS[minute.hour] / max(HOURS)
         for operation, a_minute, added, (bytes_in, bytes_out) in _OPERATIONS:
-            for _ in range(_poisson(chance, a_minute * busy)):
+            for _ in range(_number_of(chance, a_minute * busy)):
                 region = "eu" if chance.random() < 0.3 else "us"
                 status = chance.choices((200, 400, 429, 401, 502), (9930, 30, 14, 8, 5))[0]
                 micros = round(chance.lognormvariate(0, 0.45) * added * 1_000_000)
                 scale = chance.lognormvariate(0, 0.5)
                 tally.count(
-                    Served(operation, region, status, int(bytes_in * scale), int(bytes_out * scale), micros), named
+                    Served(operation, region, status, int(bytes_in * scale), int(bytes_out * scale), micros),
+                    named,
                 )
-                host = f"{'llm-gateway' if operation in ('chat', 'models') else 'api'}{'.eu' if region == 'eu' else ''}"
-                outcome = "500" if status == 502 else "429" if status == 429 and chance.random() < 0.5 else "ok"
+                host = "llm-gateway" if operation in ("chat", "models") else "api"
+                host = f"{host}.eu.assemblyai.com" if region == "eu" else f"{host}.assemblyai.com"
+                outcome = (
+                    "500" if status == 502 else "429" if status == 429 and chance.random() < 0.5 else "ok"
+                )
                 if operation != "list" and status not in (400, 401):
-                    tally.count_asked(f"{host}.assemblyai.com", outcome, named)
+                    tally.count_asked(host, outcome, named)
     return tally
 
 
-def _poisson(chance: random.Random, mean: float) -> int:
-    return max(0, round(chance.gauss(mean, mean**0.5))) if mean > 8 else sum(chance.random() < mean / 12 for _ in range(12))
+def _chance(what: str) -> random.Random:
+    return random.Random(f"{SEED} {what}")  # noqa: S311 - repeatable, not secret
+
+
+def _number_of(chance: random.Random, mean: float) -> int:
+    return max(0, round(chance.gauss(mean, mean**0.5)))

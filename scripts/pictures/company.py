@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SPEAKERS, ENTITIES, MOOD, CHAPTERS = "speaker_labels", "entity_detection", "sentiment_analysis", "auto_chapters"
+SPEAKERS, ENTITIES, MOOD, CHAPTERS = (
+    "speaker_labels",
+    "entity_detection",
+    "sentiment_analysis",
+    "auto_chapters",
+)
 PII, TOPICS, SUMMARY, TERMS = "redact_pii", "iab_categories", "summarization", "keyterms_prompt"
 TRANSLATION = "speech_understanding.translation"
 
@@ -48,11 +53,13 @@ COMPANY = (
     Maker("Customer care", 62, (4, 19), 14, (HAIKU, SONNET), {MOOD: 0.9, PII: 0.55, SUMMARY: 0.3},
           ("phone", "complaints", "pilot-q4"), ("care-crm", "care-quality"), 200,
           eu=0.35, channels=2, weekend=0.45),
-    Maker("Newsroom", 19, (15, 85), 34, (SONNET, GPT, HAIKU), {SPEAKERS: 0.8, ENTITIES: 0.25, CHAPTERS: 0.15},
-          ("interviews", "press-briefings", "elections"), ("newsroom-desk", "newsroom-cms", "newsroom-ada"), 150,
-          eu=0.2, weekend=0.5),
+    Maker("Newsroom", 19, (15, 85), 34, (SONNET, GPT, HAIKU),
+          {SPEAKERS: 0.8, ENTITIES: 0.25, CHAPTERS: 0.15},
+          ("interviews", "press-briefings", "elections"), ("newsroom-desk", "newsroom-cms", "newsroom-ada"),
+          150, eu=0.2, weekend=0.5),
     Maker("Broadcast", 21, (24, 58), 6, (HAIKU,), {CHAPTERS: 0.7, SPEAKERS: 0.9, TOPICS: 0.3},
-          ("subtitles", "archive"), ("broadcast-subtitles", "broadcast-night"), 150, weekend=0.8, growth=1.02),
+          ("subtitles", "archive"), ("broadcast-subtitles", "broadcast-night"), 150,
+          weekend=0.8, growth=1.02),
     Maker("Podcasts", 9, (28, 95), 12, (SONNET, PRO), {SPEAKERS: 0.95, CHAPTERS: 0.9, SUMMARY: 0.4},
           ("show-notes", "back-catalogue"), ("podcasts-studio",), 75, weekend=0.2, growth=1.3),
     Maker("Field studies", 11, (35, 110), 9, (SONNET,), {SPEAKERS: 1.0, ENTITIES: 0.3, TRANSLATION: 0.35},
@@ -61,7 +68,7 @@ COMPANY = (
           ("emea", "demo-calls"), ("sales-crm",), 120, eu=0.3, channels=2, growth=1.2),
     Maker("Legal", 3, (40, 180), 11, (SONNET, PRO), {SPEAKERS: 1.0, PII: 0.9},
           ("hearings",), ("legal-vault",), 60, eu=1.0, growth=0.95, jobs_at_once=4),
-    Maker("Research", 8, (20, 80), 41, (SONNET, GPT, PRO, FLASH), {SPEAKERS: 0.7, ENTITIES: 0.5, TOPICS: 0.25},
+    Maker("Research", 8, (20, 80), 41, (SONNET, GPT, PRO, FLASH), {SPEAKERS: 0.7, ENTITIES: 0.5},
           ("wave-7", "pilot-q4"), ("research-notebook", "research-batch"), None, eu=0.4, rpm=None),
     Maker("Accessibility", 13, (6, 50), 3, (HAIKU,), {SPEAKERS: 0.4},
           ("captions",), ("captions-bot",), 30, eu=0.25, speech="universal-2", weekend=0.3),
@@ -71,6 +78,7 @@ COMPANY = (
           weekend=0.0),
     Maker("Product", 4, (25, 60), 24, (SONNET, GPT), {SPEAKERS: 1.0, SUMMARY: 0.5},
           ("user-tests", "pilot-q4"), ("product-notes",), 60, eu=0.5, weekend=0.0, growth=1.25),
-    Maker("Archive", 7, (20, 60), 0, (HAIKU,), {SPEAKERS: 0.2}, ("digitised-tapes",), ("archive-robot",), None,
+    Maker("Archive", 7, (20, 60), 0, (HAIKU,), {SPEAKERS: 0.2},
+          ("digitised-tapes",), ("archive-robot",), None,
           speech="universal-2", weekend=0.9, growth=1.0, rpm=None, jobs_at_once=None),
 )  # fmt: skip

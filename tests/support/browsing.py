@@ -105,7 +105,9 @@ def visiting(browser: Browser, url: str, *, scripts: bool = True, **options: Any
         def on_console(message: ConsoleMessage) -> None:
             is_status = message.text.startswith("Failed to load resource: the server responded with a status")
             # A page that tells of a trouble comes with its status, which Chromium notes.
-            if message.type in ("error", "warning") and not (is_status and message.location["url"] in pages_asked):
+            if message.type in ("error", "warning") and not (
+                is_status and message.location["url"] in pages_asked
+            ):
                 visit.troubles.append(f"{message.type}: {message.text} at {message.location}")
 
         def on_loaded(loaded: Page) -> None:
@@ -119,4 +121,6 @@ def visiting(browser: Browser, url: str, *, scripts: bool = True, **options: Any
         page.on("domcontentloaded", on_loaded)
         yield visit
     assert [] == visit.troubles
-    assert {urlsplit(url).netloc} == {urlsplit(asked).netloc for asked in visit.asked if not asked.startswith("data:")}
+    assert {urlsplit(url).netloc} == {
+        urlsplit(asked).netloc for asked in visit.asked if not asked.startswith("data:")
+    }

@@ -129,11 +129,17 @@ def do_work(gateway: GatewayProcess, emulator: Emulator) -> Work:
     with httpx.Client(base_url=gateway.url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
         first = _sdk(work, "us", research, ("pilot",), speaker_labels=True, entity_detection=True)
         waiting = [
-            pool.submit(_sdk, work, "eu", narrowed, ("radio", "pilot"), sentiment_analysis=True, speaker_labels=True),
+            pool.submit(
+                _sdk, work, "eu", narrowed, ("radio", "pilot"), sentiment_analysis=True, speaker_labels=True
+            ),
             *(pool.submit(_submit, work, client, research, job) for job in jobs(SEED, "research", MANY)),
             *(pool.submit(_submit, work, client, newsroom, job) for job in jobs(SEED + 1, "newsroom", FEW)),
-            pool.submit(_submit, work, client, narrowed, Job("narrowed", "us", {"audio_url": INTERVIEW}, ("radio",))),
-            pool.submit(_submit, work, client, research, Job("failed", "us", {"audio_url": MISSING}, ("radio",))),
+            pool.submit(
+                _submit, work, client, narrowed, Job("narrowed", "us", {"audio_url": INTERVIEW}, ("radio",))
+            ),
+            pool.submit(
+                _submit, work, client, research, Job("failed", "us", {"audio_url": MISSING}, ("radio",))
+            ),
         ]
         for chat in chats(SEED, "research", CHATS):
             body = {**chat.body, **({"transcript_id": first} if chat.on_transcript else {})}
@@ -148,7 +154,9 @@ def do_work(gateway: GatewayProcess, emulator: Emulator) -> Work:
     return work
 
 
-def _sdk(work: Work, region: Literal["us", "eu"], team: TeamAccess, tags: tuple[str, ...], **options: Any) -> str:
+def _sdk(
+    work: Work, region: Literal["us", "eu"], team: TeamAccess, tags: tuple[str, ...], **options: Any
+) -> str:
     """A local file through the official SDK."""
     client = connect(work.gateway.url, team.key, region, polling_interval=0.1)
     client.http_client.headers["x-litellm-tags"] = ",".join(tags)
@@ -168,7 +176,12 @@ def _submit(work: Work, client: httpx.Client, team: TeamAccess, job: Job) -> Non
 
 
 def _chat(
-    work: Work, client: httpx.Client, team: TeamAccess, marker: str, body: Mapping[str, Any], tags: tuple[str, ...]
+    work: Work,
+    client: httpx.Client,
+    team: TeamAccess,
+    marker: str,
+    body: Mapping[str, Any],
+    tags: tuple[str, ...],
 ) -> None:
     headers = {**team.bearer, **({"x-litellm-tags": ",".join(tags)} if tags else {})}
     asked = {**body, "user": marker, "stream": False}
@@ -180,7 +193,14 @@ def _chat(
 
 def _reconcile(gateway: GatewayProcess) -> None:
     """Compare the books with AssemblyAI, so that there is a last difference to show."""
-    command = (sys.executable, "-c", "from aai_gateway.cli.main import main; main()", "reconcile", "--since", "1d")
+    command = (
+        sys.executable,
+        "-c",
+        "from aai_gateway.cli.main import main; main()",
+        "reconcile",
+        "--since",
+        "1d",
+    )
     environment = {**gateway.environment, "PATH": os.environ["PATH"]}
     subprocess.run([*command, "--region", "us"], env=environment, capture_output=True, check=True)
 

@@ -117,13 +117,20 @@ def test_what_is_wrong_in_a_form_is_said_beside_it_and_nothing_is_lost(
         press(reader, "Make the team")
         budget = reader.page.get_by_label("Budget, $", exact=True)
         assert "true" == budget.get_attribute("aria-invalid")
-        (described,) = [i for i in (budget.get_attribute("aria-describedby") or "").split() if i.endswith("-error")]
+        (described,) = [
+            i for i in (budget.get_attribute("aria-describedby") or "").split() if i.endswith("-error")
+        ]
         assert reader.page.locator(f"#{described}").inner_text()
-        assert ("Lost & found", "a lot") == (reader.page.get_by_label("Name").input_value(), budget.input_value())
+        assert ("Lost & found", "a lot") == (
+            reader.page.get_by_label("Name").input_value(),
+            budget.input_value(),
+        )
         assert "Nothing was changed" in reader.page.get_by_role("alert").inner_text()
 
 
-def test_two_people_who_change_the_same_team_hear_of_each_other(visit: Visiting, gateway: GatewayProcess) -> None:
+def test_two_people_who_change_the_same_team_hear_of_each_other(
+    visit: Visiting, gateway: GatewayProcess
+) -> None:
     team = gateway.team()
     with visit() as reader, visit(scripts=False) as other:
         for one in (reader, other):
@@ -151,7 +158,9 @@ def test_a_key_is_copied_by_its_button(visit: Visiting, gateway: GatewayProcess)
 
 
 @pytest.mark.parametrize("path", ["", "/operators", "/audit", "/teams/new", "/keys/new"])
-def test_a_teams_key_finds_nothing_of_the_masters(visit: Visiting, gateway: GatewayProcess, path: str) -> None:
+def test_a_teams_key_finds_nothing_of_the_masters(
+    visit: Visiting, gateway: GatewayProcess, path: str
+) -> None:
     team, other = gateway.team(), gateway.team()
     with visit() as reader:
         reader.sign_in(team.key, path)

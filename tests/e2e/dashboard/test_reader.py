@@ -12,15 +12,24 @@ from dashboard_work import Work
 from gateway_process import GatewayProcess
 from playwright.sync_api import expect
 
-FOCUSABLE = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')]
-  .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled && e.type !== 'hidden' && e.tabIndex >= 0)
-  .map((e, number) => { e.dataset.number ??= number; return e.dataset.number; })"""
+FOCUSABLE = """() => [
+    ...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')
+  ].filter(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled && e.type !== 'hidden')
+  .map((e, number) => { e.dataset.number = number; return e.dataset.number; })"""
+FOCUSED = """() => {
+  const e = document.activeElement, s = getComputedStyle(e);
+  return [e.dataset.number, s.outlineStyle !== 'none' || e.matches('.skip')];
+}"""
 
 
 @pytest.mark.parametrize(
     ("locale", "amount", "moment"),
     [
-        ("de-DE", r"-?[\d.]+,\d{2,4}\s\$", r"\d{1,2}\.\s?\w+\.?\s?\d{4}, \d\d:\d\d|\d\d\.\d\d\.\d{4}, \d\d:\d\d"),
+        (
+            "de-DE",
+            r"-?[\d.]+,\d{2,4}\s\$",
+            r"\d{1,2}\.\s?\w+\.?\s?\d{4}, \d\d:\d\d|\d\d\.\d\d\.\d{4}, \d\d:\d\d",
+        ),
         ("en-US", r"\$[\d,]+\.\d{2,4}", r"\w{3} \d{1,2}, \d{4}, \d{1,2}:\d\d\s[AP]M"),
         ("hi-IN", r"\$[\d,]+\.\d{2,4}", r".+"),
     ],
@@ -54,7 +63,9 @@ def test_without_scripts_they_are_english_and_utc(visit: Visiting, work: Work) -
         assert re.fullmatch(r"\$[\d,]+\.\d{2,4}", reader.page.locator("main data.usd").first.inner_text())
 
 
-def test_a_page_that_is_left_open_keeps_up_and_disturbs_nobody(visit: Visiting, gateway: GatewayProcess) -> None:
+def test_a_page_that_is_left_open_keeps_up_and_disturbs_nobody(
+    visit: Visiting, gateway: GatewayProcess
+) -> None:
     team = gateway.team(max_budget=3)
     with visit() as reader:
         reader.page.clock.install()
@@ -81,7 +92,10 @@ def test_a_page_that_is_left_open_keeps_up_and_disturbs_nobody(visit: Visiting, 
 
 
 def chat(gateway: GatewayProcess, key: str) -> None:
-    body: dict[str, Any] = {"model": "assemblyai/gpt-5", "messages": [{"role": "user", "content": "Repeat: fox."}]}
+    body: dict[str, Any] = {
+        "model": "assemblyai/gpt-5",
+        "messages": [{"role": "user", "content": "Repeat: fox."}],
+    }
     url, headers = f"{gateway.url}/v1/chat/completions", {"Authorization": f"Bearer {key}"}
     httpx.post(url, json=body, headers=headers, timeout=60).raise_for_status()
 
@@ -98,7 +112,9 @@ def test_a_session_that_ended_leads_to_signing_in(visit: Visiting, gateway: Gate
         assert "Your session has ended." in reader.text
 
 
-@pytest.mark.parametrize("path", ["", "/operators", "/audit", "/teams/{team}", "/teams/{team}/transcripts", "/keys/new"])
+@pytest.mark.parametrize(
+    "path", ["", "/operators", "/audit", "/teams/{team}", "/teams/{team}/chats", "/keys/new"]
+)
 def test_tab_reaches_everything(visit: Visiting, work: Work, path: str) -> None:
     with visit() as reader:
         reader.sign_in(work.gateway.master_key, path.replace("{team}", work.research.id))
@@ -108,13 +124,10 @@ def test_tab_reaches_everything(visit: Visiting, work: Work, path: str) -> None:
         reader.page.evaluate("document.activeElement.blur()")
         for _ in range(len(wanted) + 3):
             reader.page.keyboard.press("Tab")
-            focused = reader.page.evaluate(
-                "(() => { const e = document.activeElement; const s = getComputedStyle(e);"
-                " return [e.dataset.number, e === document.body || s.outlineStyle !== 'none' || e.matches('.skip')] })()"
-            )
-            if focused[0] is not None:
-                assert focused[1], "what has the focus shows it"
-                seen.append(focused[0])
+            number, is_shown = reader.page.evaluate(FOCUSED)
+            if number is not None:
+                assert is_shown, "what has the focus shows it"
+                seen.append(number)
         assert set(wanted) <= set(seen)
         in_order = list(dict.fromkeys(seen))
         assert sorted(in_order, key=int) == in_order, "and in the order of the page"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from browsing import Visiting
-from dashboard_work import FEW, MANY, Piece, Work, by
+from dashboard_work import MANY, Piece, Work, by
 from figures_on_page import FiguresOnPage, Row
 from gateway_process import GatewayProcess
 
@@ -77,7 +77,9 @@ def test_every_figure_of_a_team(visit: Visiting, work: Work, scripts: bool, name
         assert f"/teams/{team.id}" == reader.path
 
     assert spent == page.head["Spent"].micros[0]
-    assert [limit - spent, limit] == page.head["Budget per month" if name == "research" else "Budget"].micros[:2]
+    assert [limit - spent, limit] == page.head["Budget per month" if name == "research" else "Budget"].micros[
+        :2
+    ]
     assert sum(piece.audio_seconds for piece in pieces) == _numbers(page.head["Audio"])[0]
     assert [0, 0, _failed(pieces)] == _numbers(page.head["Jobs now"])
     assert_services(page, pieces)
@@ -220,7 +222,12 @@ def assert_services(page: FiguresOnPage, pieces: list[Piece]) -> None:
         for piece in pieces:
             if (piece.service, piece.region) == (service, region):
                 own = [(piece.model, 0, piece.micros)] if service == "chat" else piece.lines
-                lines.update({name if name == piece.model else name.replace("_", " "): micros for name, _, micros in own})
+                lines.update(
+                    {
+                        name if name == piece.model else name.replace("_", " "): micros
+                        for name, _, micros in own
+                    }
+                )
         rest = lines.total() - sum(micros for _, micros in lines.most_common(MOST_LINES))
         found = shown[service_name(service, region)]
         assert rest == sum(micros for name, micros in found.items() if name.endswith(" others"))
@@ -233,7 +240,9 @@ def assert_chart(page: FiguresOnPage, pieces: list[Piece]) -> None:
     days = rows(page, "Spending by day")
     assert sum(piece.micros for piece in pieces) == sum(row.micros[-1] for row in days)
     assert all(sum(row.micros[:-1]) == row.micros[-1] for row in days)
-    assert sorted(by(pieces, "service", "region").values()) == sorted(map(sum, zip(*(r.micros[:-1] for r in days), strict=True)))
+    assert sorted(by(pieces, "service", "region").values()) == sorted(
+        map(sum, zip(*(r.micros[:-1] for r in days), strict=True))
+    )
 
 
 def assert_tags(page: FiguresOnPage, pieces: list[Piece]) -> None:
