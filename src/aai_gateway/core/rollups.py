@@ -12,8 +12,9 @@ Each row counts in five parts, for its team and for all teams together, in its U
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from operator import add, attrgetter, neg
 from typing import Literal
 
 from aai_gateway.core.usage_rows import UsageRow
@@ -45,14 +46,21 @@ class Sums:
     quantity: int = 0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
+        return Sums(*map(add, self.values, other.values))
 
     def __neg__(self) -> Sums:
-        return Sums(*(-mine for mine in astuple(self)))
+        return Sums(*map(neg, self.values))
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The sums in the order of `SUMS`."""
+        # Not `astuple`, which copies each of them deeply: a booking adds up some forty.
+        return _values(self)
 
 
 SUMS = tuple(field.name for field in fields(Sums))
 """The names of the sums, in the order of the columns."""
+_values = attrgetter(*SUMS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ themselves: two ways to the same figures, which `check` holds against each other
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ Group = Literal["team_id", "period", "service", "region", "model", "name"]
 _c = usage_sums.c
 _u = usage.c
 _PLACE = tuple(column.name for column in usage_sums.primary_key)
+_place = attrgetter(*_PLACE)
 _NONE: Any = sa.literal_column("''")
 
 
@@ -65,7 +67,10 @@ def _day_of(row: UsageRow) -> date:
 
 
 async def _add(connection: AsyncConnection, added: Mapping[Place, Sums]) -> None:
-    values = [asdict(place) | asdict(sums) for place, sums in added.items()]
+    columns = (*_PLACE, *SUMS)
+    values = [
+        dict(zip(columns, (*_place(place), *sums.values), strict=True)) for place, sums in added.items()
+    ]
     await connection.execute(_adding(connection.dialect.name), values)
 
 
@@ -91,19 +96,30 @@ async def read(
     Of one team, of what belongs to none (`NO_TEAM`), of all together, or, with None, of each of them: then
     `by` has `team_id` to tell them apart, `ALL_TEAMS` not among them.
     """
-    whose = _c.team_id != ALL_TEAMS if team_id is None else _c.team_id == team_id
-    groups = [_c[name] for name in by]
-    micros = sa.func.sum(_c.micros)
-    query = sa.select(*groups, *(sa.func.coalesce(sa.func.sum(_c[sum_]), 0) for sum_ in SUMS))
-    # Every row is in a month.
-    when = sa.func.length(_c.period) == len("2026-11") if periods is None else _c.period.in_(periods)
-    query = query.where(whose, _c.part == part, when).group_by(*groups)
-    if groups:
-        query = query.having(sa.func.sum(_c.jobs) != 0).order_by(micros.desc(), *groups).limit(limit)
-    rows = (await connection.execute(query)).all()
+    query = _reading(tuple(by), each_team=team_id is None, ever=periods is None, limit=limit)
+    asked = {"of_team": ALL_TEAMS if team_id is None else team_id, "of_part": part}
+    rows = await connection.execute(query, asked if periods is None else asked | {"of_periods": periods})
+    width = len(by)
     return [
-        SumRow(dict(zip(by, row[: len(by)], strict=True)), Sums(*map(int, row[len(by) :]))) for row in rows
+        SumRow(dict(zip(by, row[:width], strict=True)), Sums(*map(int, row[width:]))) for row in rows.all()
     ]
+
+
+@lru_cache
+def _reading(by: tuple[Group, ...], *, each_team: bool, ever: bool, limit: int | None) -> sa.Select[Any]:
+    """Built once for each kind of question: a page asks ten, and building costs more than running them."""
+    team_id: sa.BindParameter[str] = sa.bindparam("of_team")
+    groups = [_c[name] for name in by]
+    whose = _c.team_id != team_id if each_team else _c.team_id == team_id
+    # Every row is in a month.
+    month = sa.func.length(_c.period) == len("2026-11")
+    when = month if ever else _c.period.in_(sa.bindparam("of_periods", expanding=True))
+    query = sa.select(*groups, *(sa.func.coalesce(sa.func.sum(_c[sum_]), 0) for sum_ in SUMS))
+    query = query.where(whose, _c.part == sa.bindparam("of_part"), when).group_by(*groups)
+    if groups:
+        dearest = sa.func.sum(_c.micros).desc()
+        query = query.having(sa.func.sum(_c.jobs) != 0).order_by(dearest, *groups).limit(limit)
+    return query
 
 
 async def total(connection: AsyncConnection, periods: Sequence[str], *, team_id: str = ALL_TEAMS) -> Sums:
