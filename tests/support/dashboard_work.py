@@ -28,8 +28,8 @@ from aai_gateway.emulator import Emulator, Model, sample_path
 from aai_gateway.speech import connect
 
 SEED = 5
-MANY, FEW = 51, 5
-"""Jobs of the two teams: more than a page has, and a few."""
+MANY, SOME, FEW = 51, 7, 5
+"""Jobs: more than a page has, and fewer."""
 CHATS = 9
 ROUTES = {"us": "assemblyai", "eu": "eu.assemblyai"}
 FAST = {
@@ -116,7 +116,7 @@ def _ledger(gateway: GatewayProcess) -> list[Piece]:
     ]
 
 
-def do_work(gateway: GatewayProcess, emulator: Emulator) -> Work:
+def do_work(gateway: GatewayProcess, emulator: Emulator, jobs_of_research: int = SOME) -> Work:
     """All the work, done, settled and reconciled."""
     research = gateway.team("Research", max_budget=50, soft_budget=40, budget_duration="1mo")
     newsroom = gateway.team("Newsroom & Radio", max_budget=5)
@@ -131,7 +131,10 @@ def do_work(gateway: GatewayProcess, emulator: Emulator) -> Work:
             pool.submit(
                 _sdk, work, "eu", narrowed, ("radio", "pilot"), sentiment_analysis=True, speaker_labels=True
             ),
-            *(pool.submit(_submit, work, client, research, job) for job in jobs(SEED, "research", MANY)),
+            *(
+                pool.submit(_submit, work, client, research, job)
+                for job in jobs(SEED, "research", jobs_of_research)
+            ),
             *(pool.submit(_submit, work, client, newsroom, job) for job in jobs(SEED + 1, "newsroom", FEW)),
             pool.submit(
                 _submit, work, client, narrowed, Job("narrowed", "us", {"audio_url": INTERVIEW}, ("radio",))

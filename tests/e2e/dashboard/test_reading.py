@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 from browsing import Visiting
-from dashboard_work import MANY, Piece, Work, by, command
+from dashboard_work import MANY, Piece, Work, by, command, do_work
 from figures_on_page import FiguresOnPage, Row
 from gateway_process import GatewayProcess
 
 from aai_gateway.core.tenancy import mask_key
+from aai_gateway.emulator import Emulator
 from aai_gateway.gateway.dashboard.spending import MOST_LINES, service_name
 
 TODAY = datetime.now(timezone.utc).date()
+
+
+@pytest.fixture(scope="module")
+def work(gateway: GatewayProcess, emulator: Emulator) -> Work:
+    return do_work(gateway, emulator, MANY)
 
 
 def test_signing_in_and_out(visit: Visiting, work: Work, scripts: bool) -> None:
