@@ -6,25 +6,42 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from playwright.sync_api import Page
 
 from aai_gateway.gateway.dashboard.paths import PREFIX
-from pictures.camera import Scheme, Studio, sign_in, studio
+from pictures.camera import sign_in, studio
 
 TO = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 WIDTHS = (380, 900, 1400)
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PROGRAMS = {"chromium": "chromium", "pngquant": "pngquant", "fc-list": "fontconfig"}
+
+
+MADE_UP = """() => {
+  document.getElementById("secret").textContent = "sk-Gm3pXv0sQ1t7uLw9aZkR2bNcYd5eHf8j";
+  for (const code of document.querySelectorAll("pre code"))
+    code.textContent = code.textContent.replaceAll(location.origin, "https://gateway.example.com");
+}"""
+"""A secret that nobody holds, and the same address in each picture."""
+
+
+FITTING = """limit => {
+  const ends = [...document.querySelectorAll("main > *, .rows:not(.grouped) tbody tr")]
+    .map(one => Math.ceil(one.getBoundingClientRect().bottom) + (one.matches("tr") ? 1 : 28))
+    .filter(end => end <= limit);
+  const whole = document.documentElement.scrollHeight;
+  return whole <= limit ? whole : Math.max(...ends);
+}"""
+"""The height at most, in CSS pixels, at which nothing is cut through."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A page of the dashboard, and how much of it is shown at each width, in CSS pixels."""
+    """A page of the dashboard, and how much of it is shown at each width at most, in CSS pixels."""
 
     path: str
     heights: dict[int, int]
@@ -32,8 +49,8 @@ class Picture:
 
 PICTURES = {
     "overview": Picture("", {380: 2400, 900: 1800, 1400: 1500}),
-    "team": Picture("/teams/newsroom", {380: 2400, 900: 1800, 1400: 1500}),
-    "operators": Picture("/operators?window=24h", {380: 2000, 900: 1400, 1400: 1250}),
+    "team": Picture("/teams/newsroom", {380: 2400, 900: 1860, 1400: 1500}),
+    "operators": Picture("/operators?window=24h", {380: 2000, 900: 2000, 1400: 1900}),
     "sign-in": Picture("/sign-in", {1400: 560}),
     "new-key": Picture("/keys/new?team=newsroom", {1400: 900}),
 }
@@ -54,23 +71,24 @@ def main(
     chromium = shutil.which("chromium")
     assert chromium is not None
     with tempfile.TemporaryDirectory() as folder, studio(chromium, Path(folder)) as at:
-        for name, scheme in product(wanted, SCHEMES):
+        for name in wanted:
             for width, height in PICTURES[name].heights.items():
-                take(at, name, width, height, scheme)
+                with at.page(width) as page:
+                    show(page, name)
+                    take(page, name, width, height)
 
 
-def take(at: Studio, name: str, width: int, height: int, scheme: Scheme) -> None:
-    """Take one picture and write it, in as few colours as nobody misses."""
-    file = TO / f"{name}-{width}-{scheme}.png"
-    with at.page(width, scheme) as page:
-        show(page, name)
-        page.evaluate("document.fonts.ready")
-        whole = page.evaluate("document.documentElement.scrollHeight")
-        page.set_viewport_size({"width": width, "height": min(height, whole)})
+def take(page: Page, name: str, width: int, height: int) -> None:
+    """Take a page's pictures, light and dark, and write them in as few colours as nobody misses."""
+    page.evaluate("document.fonts.ready")
+    page.set_viewport_size({"width": width, "height": page.evaluate(FITTING, height)})
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        file = TO / f"{name}-{width}-{scheme}.png"
         page.screenshot(path=file)
-    pngquant = ["pngquant", "--force", "--speed=1", "--strip", "--output", str(file), "128", str(file)]
-    subprocess.run(pngquant, check=True)  # noqa: S603 - our own command
-    typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
+        pngquant = ["pngquant", "--force", "--speed=1", "--strip", "--output", str(file), "128", str(file)]
+        subprocess.run(pngquant, check=True)  # noqa: S603 - our own command
+        typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
 
 
 def show(page: Page, name: str) -> None:
@@ -83,10 +101,7 @@ def show(page: Page, name: str) -> None:
     if name == "new-key":
         page.get_by_label("Name").fill("newsroom-elections")
         page.get_by_role("button", name="Make the key").click()
-        # One that nobody holds, and the same in each picture.
-        page.locator("#secret").evaluate(
-            "code => { code.textContent = 'sk-Gm3pXv0sQ1t7uLw9aZkR2bNcYd5eHf8j' }"
-        )
+        page.evaluate(MADE_UP)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import uvicorn
 from opened_gateway import MASTER, TEAM, opened_gateway
@@ -28,7 +27,6 @@ FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--font-render-hinting=none"),
 )
-Scheme = Literal["light", "dark"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,11 @@ class Studio:
     url: str
 
     @contextlib.contextmanager
-    def page(self, width: int, scheme: Scheme) -> Iterator[Page]:
+    def page(self, width: int) -> Iterator[Page]:
         """An empty page of a browser whose clock stands still, somewhere on the UTC meridian."""
         context = self.browser.new_context(
             base_url=self.url,
             viewport={"width": width, "height": 900},
-            color_scheme=scheme,
             locale="en-US",
             timezone_id="UTC",
             reduced_motion="reduce",

@@ -72,7 +72,6 @@ class Work:
     made: dict[str, tuple[TeamAccess, tuple[str, ...]]] = field(default_factory=dict)
     requests: dict[str, str] = field(default_factory=dict)
     """AssemblyAI's id of each completion, by its end user."""
-    reconciled_micros: int = 0
 
     @property
     def secrets(self) -> list[str]:
@@ -150,7 +149,8 @@ def do_work(gateway: GatewayProcess, emulator: Emulator) -> Work:
         for one in waiting:
             one.result()
     until(lambda: not unfinished(gateway.store_path), 90)
-    _reconcile(gateway)
+    # So that there is a last difference to show.
+    command(gateway, "reconcile", "--since", "1d", "--region", "us")
     return work
 
 
@@ -191,18 +191,16 @@ def _chat(
     work.requests[marker] = str(answer.json()["request_id"])
 
 
-def _reconcile(gateway: GatewayProcess) -> None:
-    """Compare the books with AssemblyAI, so that there is a last difference to show."""
-    command = (
-        sys.executable,
-        "-c",
-        "from aai_gateway.cli.main import main; main()",
-        "reconcile",
-        "--since",
-        "1d",
+def command(gateway: GatewayProcess, *arguments: str) -> str:
+    """What an `aai-gateway` command prints about the gateway's store."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from aai_gateway.cli.main import main; main()", *arguments],
+        env={**gateway.environment, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
     )
-    environment = {**gateway.environment, "PATH": os.environ["PATH"]}
-    subprocess.run([*command, "--region", "us"], env=environment, capture_output=True, check=True)
+    assert 0 == ended.returncode, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 def by(pieces: Iterable[Piece], *names: str) -> dict[tuple[str, ...], int]:

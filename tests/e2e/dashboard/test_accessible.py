@@ -141,10 +141,10 @@ def test_pages_before_signing_in(browser: Browser, gateway: GatewayProcess, name
         assert [] == _examined(visit, name, BEFORE_SIGNING_IN[name], "", "")
 
 
-@pytest.mark.parametrize("whose", ["research", "narrowed"])
+@pytest.mark.parametrize("whose", ["newsroom", "narrowed"])
 def test_a_readers_own_page(browser: Browser, gateway: GatewayProcess, work: Work, whose: str) -> None:
     with _window(browser, gateway) as visit:
-        visit.sign_in((work.research if whose == "research" else work.narrowed).key)
+        visit.sign_in((work.newsroom if whose == "newsroom" else work.narrowed).key)
         assert [] == _examined(visit, whose, at(""), "", "")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from browsing import Visiting
-from dashboard_work import MANY, Piece, Work, by
+from dashboard_work import MANY, Piece, Work, by, command
 from figures_on_page import FiguresOnPage, Row
 from gateway_process import GatewayProcess
 
@@ -177,6 +178,22 @@ def test_other_periods_by_the_menu(visit: Visiting, work: Work, scripts: bool) -
         reader.page.get_by_role("button", name="Show").click()
         reader.page.wait_for_url("**from=**")
         assert sum(piece.micros for piece in work.pieces()) == reader.figures().head["Spent"].micros[0]
+
+
+def test_the_statement_is_the_one_of_the_command(visit: Visiting, work: Work, scripts: bool) -> None:
+    team, month = work.newsroom, f"{TODAY:%Y-%m}"
+    with visit(scripts=scripts) as reader:
+        reader.sign_in(team.key)
+        with reader.page.expect_download() as download:
+            reader.page.get_by_role("link", name="Statement (CSV)").click()
+        written = Path(download.value.path()).read_text()
+        assert download.value.suggested_filename.endswith(".csv")
+
+    printed = command(
+        work.gateway, "usage", "statement", "--team", team.id, "--month", month, "--format", "csv"
+    )
+    assert printed.splitlines() == written.splitlines()
+    assert len(printed.splitlines()) > 3
 
 
 def test_many_teams_are_paged_and_found(visit: Visiting, gateway: GatewayProcess, scripts: bool) -> None:

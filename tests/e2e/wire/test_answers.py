@@ -66,12 +66,14 @@ def test_headers_of_one_connection_and_cookies_do_not_come_back(
             "Connection": "X-Hop",
             "X-Hop": "1",
             "Alt-Svc": 'h3=":443"',
-            "X-Request-Id": "abc",
+            "X-Request-Id": "AssemblyAI's own",
+            "X-Passed-On": "abc",
         },
     )
     for path in (POLL, f"{POLL}/srt"):
-        headers = client.get(path).headers
-        assert "abc" == headers["x-request-id"]
+        headers = client.get(path, headers={"x-request-id": "mine"}).headers
+        assert "abc" == headers["x-passed-on"]
+        assert ["mine"] == headers.get_list("x-request-id")
         hidden = {"set-cookie", "proxy-authenticate", "keep-alive", "x-hop", "alt-svc"}
         assert not hidden & set(headers)
         assert not any(name.startswith("x-litellm") for name in headers)

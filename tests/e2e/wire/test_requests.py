@@ -143,7 +143,7 @@ def test_upstream_sees_the_raw_account_key_and_nothing_of_the_gateway(
     for arrived in upstream.requests:
         assert [emulator.config.account_key] == arrived.header("authorization")
     names = {name.lower() for name, _ in upstream.requests[-1].headers}
-    expected = {"host", "authorization", "user-agent", "accept", "accept-encoding"}
+    expected = {"host", "authorization", "user-agent", "accept", "accept-encoding", "x-request-id"}
     submitting = {"content-type"} if path.endswith("/transcript") else set()
     assert expected | submitting == names - {"content-length"}
     assert ["AssemblyAI/1.0"] == upstream.requests[-1].header("user-agent")
