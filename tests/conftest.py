@@ -23,6 +23,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 # Nobody here speaks TLS, and to read the machine's certificates takes 50 ms for each `httpx.get`.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
+# Several test processes share the cores: more threads for the embedding model only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What takes long on a busy machine is no fault of the code's.
 settings.register_profile(

@@ -71,6 +71,16 @@ class Known:
     under_way: int = 0
     """Requests at this moment."""
 
+    @property
+    def heard(self) -> int:
+        """Jobs that the gateway answered."""
+        return len(self.jobs)
+
+    @property
+    def chatted(self) -> bool:
+        """Whether a completion was answered."""
+        return any(chat.request_id is not None for chat in self.chats)
+
     def team_of(self, job: Mapping[str, Any]) -> str | None:
         """Whose a job is, by its audio."""
         url = str(job["audio_url"])

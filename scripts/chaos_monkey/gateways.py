@@ -16,8 +16,9 @@ from aai_gateway.demo.processes import own_environment
 from aai_gateway.emulator import EmulatorUrls
 
 SETTINGS = {
-    "AAI_GATEWAY_READ_TIMEOUT": "1.0",
-    "AAI_GATEWAY_RECOVER_AFTER": "2.0",
+    # Shorter than AssemblyAI's longest delay, and long enough for a machine that is busy otherwise.
+    "AAI_GATEWAY_READ_TIMEOUT": "4.0",
+    "AAI_GATEWAY_RECOVER_AFTER": "5.0",
     "AAI_GATEWAY_SETTLE_AFTER": "0.4",
     "AAI_GATEWAY_SETTLE_INTERVAL": "0.3",
     "AAI_GATEWAY_SETTLE_RATE": "60",

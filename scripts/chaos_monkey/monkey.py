@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -35,6 +35,8 @@ PROXY_EVERY = 15
 PROXY_SECONDS = (0.5, 6.0)
 LIGHT_SECONDS = (0.0, 2.0)
 """When they are killed, after they came to serve."""
+HEARD = (0, 1, 4, 8)
+"""How many jobs clients heard of by then, however slow the machine is."""
 SETTLED_SECONDS = 240.0
 """Within this all must be settled in the end."""
 
@@ -48,7 +50,7 @@ TROUBLE: tuple[dict[str, Any], ...] = (
     {"method": "POST", "path": "/v2/transcript", "cut": True},
     {"method": "POST", "path": "/v2/transcript", "cut": True, "after": True, "count": 2},
     {"method": "POST", "path": "/v2/transcript", "status": 503, "after": True},
-    {"method": "POST", "path": "/v2/transcript", "delay_seconds": 2.5, "after": True},
+    {"method": "POST", "path": "/v2/transcript", "delay_seconds": 5.5, "after": True},
     {"method": "GET", "path": "/v2/transcript/*", "status": 500, "count": 5},
     {"method": "GET", "path": "/v2/transcript/*", "cut": True, "count": 5},
     {"method": "GET", "path": "/v2/transcript", "status": 503, "count": 2},
@@ -133,7 +135,9 @@ class Monkey:
             await self._gateways.serving()
             if proxy:
                 self._chatting.set()
+            heard = self.known.heard + self._random.choice(HEARD)
             await asyncio.sleep(self._random.uniform(*(PROXY_SECONDS if proxy else LIGHT_SECONDS)))
+            await self._until(lambda: self.known.heard >= heard and (self.known.chatted or not proxy))
             if moment == "just accepted":
                 await self._until_accepted(emulator)
         self.told.under_way += self.known.under_way
@@ -154,6 +158,11 @@ class Monkey:
         fault["host"] = f"llm-{host}" if "chat" in fault["path"] else host
         await emulator.post("/_emulator/faults", json=fault)
         self.told.trouble += 1
+
+    async def _until(self, look: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not look() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is clients who change it
+            await asyncio.sleep(0.02)
 
     async def _until_accepted(self, emulator: aiohttp.ClientSession) -> None:
         """Return in the moment after AssemblyAI has made a job and before it says so."""

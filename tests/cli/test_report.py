@@ -99,7 +99,7 @@ def test_the_page_asks_nobody_for_anything_and_shows_names_as_text(run, booked, 
         assert said in text
     for said in ("Failed, and free", "Charged at a fallback price", "Without a known outcome"):
         assert said in text
-    assert "$50.00" in text and "per 1mo" in text
+    assert "$50.00" in text and "per month" in text
 
 
 def test_all_teams_have_a_file_each_of_each_kind(run, booked, tmp_path):

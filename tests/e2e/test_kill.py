@@ -43,7 +43,7 @@ def test_nothing_is_lost_or_doubled_when_gateways_are_killed_at_random_moments()
     assert 0 == chaos.returncode
     # It was a run that could have found something: with jobs cut off, a budget spent, and chat.
     assert KILLS == facts["kills"]
-    assert facts["jobs accepted by AssemblyAI"] == facts["usage rows for them"] > 50
+    assert facts["jobs accepted by AssemblyAI"] == facts["usage rows for them"] > 20
     assert facts["jobs accepted by AssemblyAI"] > facts["jobs that a client heard of"]
     assert facts["submissions over a budget"] > 0
     assert facts["chats answered"] > 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import sqlalchemy as sa
+from query_plans import explained
 from random_usage import NOON, UNKNOWN, random_rows
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -55,6 +56,21 @@ async def test_what_is_kept_row_by_row_is_what_the_rows_add_up_to(store: Store) 
             await usage_sums.rebuild_month(connection, month)
     async with store.read() as connection:
         assert before == await kept(connection)
+
+
+async def test_a_month_is_made_anew_some_teams_at_a_time_by_their_own_rows(store: Store) -> None:
+    await book(store, random_rows(9, 60))
+    month = date(2026, 11, 1)
+    async with store.write() as connection:
+        before = await kept(connection)
+        await connection.execute(sa.delete(table).where(table.c.period == "2026-11"))
+        for team_id in await usage_sums.teams_in(connection, month):
+            await usage_sums.rebuild_month(connection, month, [team_id])
+        assert before == await kept(connection)
+        if connection.dialect.name == "sqlite":
+            plans = explained(connection)
+            await usage_sums.rebuild_month(connection, month, ["t1"])
+            assert any("PRIMARY KEY (team_id=? AND part=? AND period>?" in plan for plan in plans)
 
 
 async def test_the_sums_of_a_range_are_those_of_the_ledger(store: Store) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_SHOWN = 20
 """Differences that the table shows; `--json` has them all."""
 
+TEAMS_AT_ONCE = 20
+"""Teams whose month is made anew in one transaction."""
+
 _WRONG = 1
 
 
@@ -95,7 +98,7 @@ async def _work(
 
 
 async def make_anew(store: Store, wanted: Days) -> None:
-    """Each day, then each month, in a short transaction of its own: bookings go on in between."""
+    """Each day, then each month some teams at a time, in short transactions: bookings go on in between."""
     from aai_gateway.store import usage_sums
 
     for day in wanted.days():
@@ -103,8 +106,12 @@ async def make_anew(store: Store, wanted: Days) -> None:
             await usage_sums.rebuild_day(connection, day)
         _told(day, wanted)
     for month in wanted.months():
-        async with store.write() as connection:
-            await usage_sums.rebuild_month(connection, month)
+        async with store.read() as connection:
+            team_ids = await usage_sums.teams_in(connection, month)
+        for start in range(0, len(team_ids), TEAMS_AT_ONCE):
+            async with store.write() as connection:
+                some = team_ids[start : start + TEAMS_AT_ONCE]
+                await usage_sums.rebuild_month(connection, month, some)
 
 
 async def _differences(store: Store, wanted: Days) -> AsyncIterator[Sequence[Difference]]:

@@ -159,12 +159,25 @@ async def rebuild_day(connection: AsyncConnection, day: date) -> None:
     await connection.execute(sa.insert(usage_sums).from_select(columns, everybody))
 
 
-async def rebuild_month(connection: AsyncConnection, month: date) -> None:
-    """Make a UTC month's sums anew from its days', while nothing is booked. Needs `Store.write`."""
-    await locked(connection, gateway_budget, IS_GATEWAY)
+async def teams_in(connection: AsyncConnection, month: date) -> list[str]:
+    """Under whom there are sums of a UTC month or of its days, `ALL_TEAMS` among them."""
     period = f"{month:%Y-%m}"
-    await connection.execute(sa.delete(usage_sums).where(_c.period == period, _c.part.in_(PARTS)))
-    summed = _summed(_c.team_id, sa.literal(period), (_c.period > period, _c.period < f"{period}~"))
+    query = sa.select(_c.team_id).where(_c.period >= period, _c.period < f"{period}~").distinct()
+    return sorted(await connection.scalars(query))
+
+
+async def rebuild_month(
+    connection: AsyncConnection, month: date, team_ids: Sequence[str] | None = None
+) -> None:
+    """Make a UTC month's sums anew from its days', while nothing is booked; those of some teams, if so told.
+
+    All of a large ledger's would hold bookings up for long. Needs `Store.write`.
+    """
+    await locked(connection, gateway_budget, IS_GATEWAY)
+    period, theirs = f"{month:%Y-%m}", () if team_ids is None else (_c.team_id.in_(team_ids),)
+    gone = sa.delete(usage_sums).where(_c.period == period, _c.part.in_(PARTS), *theirs)
+    await connection.execute(gone)
+    summed = _summed(_c.team_id, sa.literal(period), (*_days_of(period), *theirs))
     await connection.execute(sa.insert(usage_sums).from_select([*_PLACE, *SUMS], summed))
 
 
@@ -182,7 +195,7 @@ async def check_day(connection: AsyncConnection, day: date) -> list[Difference]:
 async def check_month(connection: AsyncConnection, month: date) -> list[Difference]:
     """Where a UTC month's sums are not what its days' add up to."""
     period = f"{month:%Y-%m}"
-    summed = _summed(_c.team_id, sa.literal(period), (_c.period > period, _c.period < f"{period}~"))
+    summed = _summed(_c.team_id, sa.literal(period), _days_of(period))
     return await _differences(connection, period, dict(_placed(await connection.execute(summed))))
 
 
@@ -199,6 +212,10 @@ async def _differences(
 def _placed(rows: Iterable[Any]) -> Iterable[tuple[Place, Sums]]:
     width = len(_PLACE)
     return ((Place(*row[:width]), Sums(*map(int, row[width:]))) for row in rows)
+
+
+def _days_of(month: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return _c.period > month, _c.period < f"{month}~"
 
 
 def _summed(team_id: Any, period: Any, where: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
