@@ -32,7 +32,7 @@ from mixed_work import DOWN, UNPRICED, Chat, Job, chats, jobs
 from aai_gateway.emulator import Emulator, EmulatorConfig, Fault, Model, running_emulator, sample_path
 
 SEED = 20261121
-TEAMS = int(os.environ.get("AAI_GATEWAY_TEST_INVOICE_TEAMS", "4"))
+TEAMS = int(os.environ.get("AAI_GATEWAY_TEST_INVOICE_TEAMS", "3"))
 """Twelve make two thousand jobs and completions, and take minutes."""
 JOBS, CHATS = 126, 48
 """Of each team; half of them before the prices change."""
