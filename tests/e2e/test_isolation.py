@@ -80,8 +80,9 @@ def test_another_teams_transcript_is_like_one_that_does_not_exist(
 ):
     method, rest = ON_A_TRANSCRIPT[operation]
     asked = len(emulator.requests)
-    theirs = stranger.request(method, f"/v2/transcript/{owned.transcript_id}{rest}")
-    nobodys = stranger.request(method, f"/v2/transcript/{UNKNOWN}{rest}")
+    id_ = {"X-Request-Id": "mine"}
+    theirs = stranger.request(method, f"/v2/transcript/{owned.transcript_id}{rest}", headers=id_)
+    nobodys = stranger.request(method, f"/v2/transcript/{UNKNOWN}{rest}", headers=id_)
     assert (400, NOT_FOUND) == (theirs.status_code, theirs.json())
     assert (nobodys.status_code, nobodys.content) == (theirs.status_code, theirs.content)
     volatile = {"date", "content-length"}
