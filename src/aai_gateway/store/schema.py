@@ -408,6 +408,17 @@ sa.Index(
     postgresql_where=IS_MODELS_MONTH,
 )
 
+# What each team used in a period, for tables of all teams: from the index alone, an entry for each.
+IS_TOTAL = usage_sums.c.part == sa.literal_column("'total'")
+sa.Index(
+    "ix_usage_sums_totals",
+    usage_sums.c.period,
+    usage_sums.c.team_id,
+    *(column for column in usage_sums.c if not column.primary_key),
+    sqlite_where=IS_TOTAL,
+    postgresql_where=IS_TOTAL,
+)
+
 holds = sa.Table(
     "holds",
     metadata,

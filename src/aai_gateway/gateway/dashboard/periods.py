@@ -63,8 +63,9 @@ class Period:
 
     @property
     def covering(self) -> list[str]:
-        """The sums that make it up."""
-        return covering(self.since, self.until)
+        """The sums that make it up. Nothing is later than today, so the running month is a whole one."""
+        until = max(self.until, _next_month(self.today)) if self.until > self.today else self.until
+        return covering(self.since, until)
 
     @property
     def step(self) -> str:

@@ -49,6 +49,14 @@ def _sums() -> None:
         sqlite_where=is_models_month,
         postgresql_where=is_models_month,
     )
+    is_total = sa.text("part = 'total'")
+    op.create_index(
+        "ix_usage_sums_totals",
+        "usage_sums",
+        ["period", "team_id", *_SUMS],
+        sqlite_where=is_total,
+        postgresql_where=is_total,
+    )
     op.drop_index("ix_usage_team_id_service_region_micros", "usage")
     for column in ("team_id", "key_hash"):
         columns = [column, "service", "created_at", "id"]
