@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from typing import Literal
 
 from aai_gateway.core.budgets import Budget
@@ -40,10 +41,15 @@ class Projection:
     urgency: tuple[int, int]
 
 
-def rate_days(now: datetime) -> list[date]:
+def rate_days(now: datetime) -> tuple[date, ...]:
     """The UTC days whose spend makes the rate, oldest first."""
-    today = now.astimezone(timezone.utc).date()
-    return [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    return _days_up_to(now.astimezone(timezone.utc).date())
+
+
+@lru_cache(maxsize=4)
+def _days_up_to(today: date) -> tuple[date, ...]:
+    # Kept: a page asks this for each of hundreds of teams.
+    return tuple(today - timedelta(days=back) for back in reversed(range(DAYS)))
 
 
 def project(budget: Budget, spent_by_day: Mapping[date, int], now: datetime) -> Projection:

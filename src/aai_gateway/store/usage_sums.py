@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aai_gateway.core.rollups import ALL_TEAMS, PARTS, SUMS, Part, Place, Sums, contributions
 from aai_gateway.core.usage_rows import UsageRow
 from aai_gateway.store._budgets import IS_GATEWAY, locked
-from aai_gateway.store.schema import gateway_budget, usage, usage_sums, usage_tags
+from aai_gateway.store.schema import IS_TOTAL, gateway_budget, usage, usage_sums, usage_tags
 from aai_gateway.store.usage_lines import Lines
 
 Group = Literal["team_id", "period", "service", "region", "model", "name"]
@@ -123,6 +123,18 @@ def _reading(
         dearest = sa.func.sum(_c.micros).desc()
         query = query.having(sa.func.sum(_c.jobs) != 0).order_by(dearest, *groups).limit(limit)
     return query
+
+
+async def micros_of_teams(
+    connection: AsyncConnection, periods: Sequence[str], team_id: str | None = None
+) -> dict[str, dict[str, int]]:
+    """What each team, or one, spent in each of `periods`, for tables of all teams; no sum stands for none."""
+    whose = _c.team_id != ALL_TEAMS if team_id is None else _c.team_id == team_id
+    query = sa.select(_c.team_id, _c.period, _c.micros).where(whose, IS_TOTAL, _c.period.in_(periods))
+    found: dict[str, dict[str, int]] = {}
+    for team, period, micros in (await connection.execute(query)).all():
+        found.setdefault(team, {})[period] = micros
+    return found
 
 
 async def total(connection: AsyncConnection, periods: Sequence[str], *, team_id: str = ALL_TEAMS) -> Sums:

@@ -116,10 +116,8 @@ async def _teams(
 
 
 async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> list[TeamRow]:
-    spent = {
-        row.keys["team_id"]: row.sums.micros
-        for row in await usage_sums.read(connection, "total", period.covering, by=["team_id"], team_id=None)
-    }
+    sums = await usage_sums.micros_of_teams(connection, period.covering)
+    spent = {team_id: sum(micros.values()) for team_id, micros in sums.items()}
     rates = await recent_days(connection, now)
     rows = []
     for team in await teams.list_all(connection):
@@ -139,11 +137,11 @@ async def recent_days(
     connection: AsyncConnection, now: datetime, team_id: str | None = None
 ) -> dict[str, dict[date, int]]:
     """What each team, or one, spent on each of the days by which its budget is projected."""
-    days = [day.isoformat() for day in rate_days(now)]
-    found: dict[str, dict[date, int]] = {}
-    for row in await usage_sums.read(connection, "total", days, by=["team_id", "period"], team_id=team_id):
-        found.setdefault(row.keys["team_id"], {})[date.fromisoformat(row.keys["period"])] = row.sums.micros
-    return found
+    days = {day.isoformat(): day for day in rate_days(now)}
+    sums = await usage_sums.micros_of_teams(connection, list(days), team_id)
+    return {
+        team: {days[period]: micros for period, micros in by_day.items()} for team, by_day in sums.items()
+    }
 
 
 def _order(row: TeamRow) -> tuple[tuple[int, int], int, str]:
