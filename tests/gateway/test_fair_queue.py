@@ -127,7 +127,7 @@ async def test_submissions_take_turns_while_all_jobs_run(
         waiting = {}
         for name, client in (("flood 1", flood), ("flood 2", flood), ("left", flood), ("quiet", quiet)):
             waiting[name] = asyncio.ensure_future(job(client))
-            await asyncio.sleep(0.05)  # in this order
+            await asyncio.sleep(0.2)  # in this order
         waiting.pop("left").cancel()
         order = []
         clients = {"flood 1": flood, "flood 2": flood, "quiet": quiet}
