@@ -120,3 +120,18 @@ async def test_deleting_a_team_takes_its_keys_and_leaves_its_jobs(store: Store) 
         assert ["k2"] == [key.hash for key in await keys.list_all(connection)]
         assert await transcripts.get(connection, Region.EU, "j1") is not None
         assert 42 == (await usage.total(connection, usage.UsageFilter(team_id="t1"))).micros
+
+
+async def test_a_table_of_all_teams_has_their_budgets(store: Store) -> None:
+    resets = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    budget = Budget(90, "30d", resets_at=resets, soft_micros=50)
+    async with store.write() as connection:
+        await teams.create(connection, Team("t2", "beta", budget=budget, blocked=True))
+        await teams.create(connection, Team("t1", "alpha"))
+        await teams.update(connection, "t2", spent_micros=60)
+        whole = await teams.list_all(connection)
+        found = await teams.list_budgets(connection)
+    assert [(team.id, team.alias, team.blocked, team.budget) for team in whole] == [
+        (team.id, team.alias, team.blocked, team.budget) for team in found
+    ]
+    assert ["t1", "t2"] == [team.id for team in found]

@@ -12,13 +12,13 @@ from aai_gateway.core.budgets import Budget
 from aai_gateway.core.charts import Chart
 from aai_gateway.core.projections import Projection, project, rate_days
 from aai_gateway.core.rollups import Sums
-from aai_gateway.core.tenancy import Team
 from aai_gateway.gateway.dashboard import spending
 from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.spending import Services, Shares
 from aai_gateway.store import reconciliations, standing, teams, usage_sums
 from aai_gateway.store.reconciliations import Reconciliation
 from aai_gateway.store.standing import Standing
+from aai_gateway.store.teams import TeamBudget
 
 TEAMS_SHOWN = 25
 """Teams on one page."""
@@ -120,14 +120,14 @@ async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> l
     spent = {team_id: sum(micros.values()) for team_id, micros in sums.items()}
     rates = await recent_days(connection, now)
     rows = []
-    for team in await teams.list_all(connection):
+    for team in await teams.list_budgets(connection):
         rows.append(team_row(team, spent.pop(team.id, 0), rates.get(team.id, {}), now))
     rows.sort(key=_order)
     gone = [TeamRow(id_, f"{id_} (gone)" if id_ else "no team", micros) for id_, micros in spent.items()]
     return [*rows, *sorted(gone, key=lambda row: -row.micros)]
 
 
-def team_row(team: Team, micros: int, recent: Mapping[date, int], now: datetime) -> TeamRow:
+def team_row(team: TeamBudget, micros: int, recent: Mapping[date, int], now: datetime) -> TeamRow:
     """A team's line: what it spent, and how long its budget will last."""
     budget = team.budget.at(now)
     return TeamRow(team.id, team.alias, micros, budget, project(budget, recent, now), team.blocked)
