@@ -87,7 +87,7 @@ LARGE = {
         "webm",
         "libopus",
         {**OPUS, "bit_rate": 256_000, "container_options": (("live", "1"),)},
-        28,
+        40,
     ),
 }
 """Files several times as large as what is kept of them: container, codec, options, seconds."""
