@@ -124,10 +124,14 @@ async def test_submissions_take_turns_while_all_jobs_run(
     monkeypatch.setattr(fair_queue, "LOOK_EVERY", 0.02)
     async with two_teams(emulator, tmp_path, account_concurrent_jobs=1) as (gateway, flood, quiet):
         running = await job(flood)
-        waiting = {}
+        waiting: dict[str, asyncio.Future[str]] = {}
+
+        async def all_wait() -> bool:
+            return len(gateway.submissions.turns._waiting) == len(waiting)
+
         for name, client in (("flood 1", flood), ("flood 2", flood), ("left", flood), ("quiet", quiet)):
             waiting[name] = asyncio.ensure_future(job(client))
-            await asyncio.sleep(0.2)  # in this order
+            await comes(all_wait)  # in this order
         waiting.pop("left").cancel()
         order = []
         clients = {"flood 1": flood, "flood 2": flood, "quiet": quiet}
