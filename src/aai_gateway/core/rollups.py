@@ -102,7 +102,7 @@ def _in(row: UsageRow, team_id: str, period: str) -> Iterator[tuple[Place, Sums]
     yield Place(team_id, "total", period), whole
     yield Place(team_id, "model", period, *kind), whole
     for item in row.items:
-        sums = Sums(micros=int(item["micros"]), jobs=1, quantity=int(item["quantity"]))
+        sums = Sums(micros=int(item.get("micros", 0)), jobs=1, quantity=int(item.get("quantity", 0)))
         yield Place(team_id, "item", period, *kind, str(item["name"])), sums
     yield Place(team_id, "key", period, name=row.key_hash or ""), whole
     for tag in dict.fromkeys(row.tags):

@@ -80,7 +80,8 @@ def _fill_sums() -> None:
     else:
         lines = "usage, json_array_elements(usage.items) AS line"
         name, micros, quantity = (f"(line ->> '{member}')" for member in ("name", "micros", "quantity"))
-    item = f"SUM(CAST({micros} AS BIGINT)), COUNT(*), 0, 0, 0, 0, 0, 0, 0, SUM(CAST({quantity} AS BIGINT))"
+    micros, quantity = (f"COALESCE(SUM(CAST({one} AS BIGINT)), 0)" for one in (micros, quantity))
+    item = f"{micros}, COUNT(*), 0, 0, 0, 0, 0, 0, 0, {quantity}"
     kind = "service, region, COALESCE(model, '')"
     tagged = "usage JOIN usage_tags ON usage_tags.usage_id = usage.id"
     for part, names, sums, table in (
