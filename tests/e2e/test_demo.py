@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -59,7 +60,12 @@ def test_the_demo_does_the_main_job_and_its_books_are_equal(tmp_path: Path) -> N
 
 def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [AAI_GATEWAY, "demo"], env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+        [AAI_GATEWAY, "demo"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C: the tests, and all that they start.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as demo:
         assert demo.stdout is not None
         shown = ""
