@@ -38,6 +38,8 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"multichannel": True, "sentiment_analysis": True},
     {"auto_chapters": True},
 )
+SPENT_WITHIN = 40
+"""Submissions that spend a tight budget for certain."""
 CHAT_MODELS = ("assemblyai/claude-sonnet-4-6", "assemblyai/gpt-5-nano", "eu.assemblyai/gemini-2.5-flash")
 
 
@@ -110,6 +112,16 @@ class Client:
                 except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError):
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(self._random.uniform(*PAUSE))
+
+    async def spend_all(self) -> None:
+        """Submit until the team's budget allows no more, or `SPENT_WITHIN` times."""
+        self._team = self.next_team
+        refused = self._known.refused
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session:
+            for _ in range(SPENT_WITHIN):
+                await self._submit(session, "us", await self._body(session, "us"))
+                if self._known.refused > refused:
+                    break
 
     async def _one(self, session: aiohttp.ClientSession) -> None:
         self._team = self.next_team

@@ -113,7 +113,7 @@ class Monkey:
                     self._progress(number + 1, time.monotonic() - started)
         async with aiohttp.ClientSession(self._gateways.urls.us) as emulator:
             await emulator.delete("/_emulator/faults")
-            left = await self._settle(emulator)
+            left = await self._settle(clients[-1])
             verdict = await self._judged(emulator)
         self.told.seconds = time.monotonic() - started
         unsettled = [f"{count} {what}" for what, count in left.items()]
@@ -217,10 +217,14 @@ class Monkey:
                 if isinstance(error, Exception):
                     raise error
 
-    async def _settle(self, emulator: aiohttp.ClientSession) -> dict[str, int]:
-        """Let one gateway live until nothing is left to do; what is left when it takes too long."""
+    async def _settle(self, tight: Client) -> dict[str, int]:
+        """Let one gateway live until nothing is left to do; what is left when it takes too long.
+
+        Before that, what the kills left of a tight budget is spent, and no more than that may be.
+        """
         self._gateways.start(1, proxy=False)
         await self._gateways.serving()
+        await tight.spend_all()
         deadline = time.monotonic() + SETTLED_SECONDS
         while (left := unfinished(self._gateways.store)) and time.monotonic() < deadline:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.5)

@@ -7,7 +7,6 @@ are not read as its habit. What is held counts as gone: it is about to be charge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
@@ -52,11 +51,10 @@ def _days_up_to(today: date) -> tuple[date, ...]:
     return tuple(today - timedelta(days=back) for back in reversed(range(DAYS)))
 
 
-def project(budget: Budget, spent_by_day: Mapping[date, int], now: datetime) -> Projection:
-    """How long `budget` lasts after `now`, by the micro-dollars spent on each of `rate_days`."""
-    days = rate_days(now)
-    spent = max(0, sum(spent_by_day.get(day, 0) for day in days))
-    window = (now - datetime.combine(days[0], time(), timezone.utc)) // _MICROSECOND
+def project(budget: Budget, recent_micros: int, now: datetime) -> Projection:
+    """How long `budget` lasts after `now`, by the micro-dollars spent on `rate_days` together."""
+    spent = max(0, recent_micros)
+    window = (now - datetime.combine(rate_days(now)[0], time(), timezone.utc)) // _MICROSECOND
     per_day = spent * (_DAY // _MICROSECOND) // window
     current = budget.at(now)
     left = current.left_micros

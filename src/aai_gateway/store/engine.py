@@ -80,26 +80,26 @@ class _SQLiteCompiler(SQLiteCompiler):
         return text
 
 
+# isolation_level None: the driver begins nothing by itself, so that we choose how to begin.
+_SQLITE_ARGS = {"timeout": BUSY_SECONDS, "isolation_level": None}
+
+
+def make_blocking_engine(url: URL, connections: int) -> sa.Engine:
+    """An engine for a SQLite URL of `parse_url` whose connections block, for threads to read with."""
+    engine = sa.create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        connect_args={**_SQLITE_ARGS, "check_same_thread": False},
+        json_deserializer=orjson.loads,
+        pool_size=connections,
+        max_overflow=0,
+    )
+    _prepare(engine)
+    return engine
+
+
 def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
-    # isolation_level None: the driver begins nothing by itself, so that we choose how to begin.
-    connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    engine = create_async_engine(url, connect_args=connect_args, **options)
-    engine.sync_engine.dialect.statement_compiler = _SQLiteCompiler
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # Reads stay outside transactions: each statement sees the newest commit and holds up no checkpoint.
-        if connection.get_execution_options().get(WRITE):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        elif connection.get_execution_options().get(SNAPSHOT):
-            connection.exec_driver_sql("BEGIN")
+    engine = create_async_engine(url, connect_args=_SQLITE_ARGS, **options)
+    _prepare(engine.sync_engine)
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def end_transaction(connection: Any, _record: Any, _error: BaseException | None) -> None:
@@ -109,6 +109,25 @@ def _sqlite_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
             connection.rollback()
 
     return engine
+
+
+def _prepare(engine: sa.Engine) -> None:
+    engine.dialect.statement_compiler = _SQLiteCompiler
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # Reads stay outside transactions: each statement sees the newest commit and holds up no checkpoint.
+        if connection.get_execution_options().get(WRITE):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif connection.get_execution_options().get(SNAPSHOT):
+            connection.exec_driver_sql("BEGIN")
 
 
 def prepare_file(path: Path) -> None:

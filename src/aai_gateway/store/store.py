@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -16,16 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from aai_gateway.errors import StoreError
 from aai_gateway.store import audit_log
 from aai_gateway.store.engine import SNAPSHOT, WRITE, make_engine, parse_url, prepare_file, upgrade
+from aai_gateway.store.reader import Reader
+
+T = TypeVar("T")
 
 
 class Store:
     """Teams, keys, ownership and the ledger, in a SQLite file or in Postgres. Made by `Store.open`."""
 
-    def __init__(self, engine: AsyncEngine, watch: sqlite3.Connection | None) -> None:
+    def __init__(self, engine: AsyncEngine, watch: sqlite3.Connection | None, reader: Reader | None) -> None:
         self._engine = engine
         self._writer = engine.execution_options(**{WRITE: True})
         self._write_lock = asyncio.Lock() if watch is not None else None
         self._watch = watch
+        self._reader = reader
 
     @classmethod
     async def open(cls, url: str) -> Store:
@@ -37,7 +42,7 @@ class Store:
         parsed = parse_url(url)
         engine = make_engine(parsed)
         try:
-            watch = None
+            watch = reader = None
             with _clear_errors(f"The store {parsed.render_as_string(hide_password=True)} cannot be opened"):
                 if parsed.get_backend_name() == "sqlite":
                     await asyncio.to_thread(prepare_file, _file_of(parsed))
@@ -46,16 +51,19 @@ class Store:
                     watch = sqlite3.connect(
                         _file_of(parsed), timeout=0, isolation_level=None, check_same_thread=False
                     )
+                    reader = Reader(parsed)
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, watch)
+        return cls(engine, watch, reader)
 
     async def close(self) -> None:
         """Close every connection. A second call does nothing."""
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.close)
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -80,6 +88,18 @@ class Store:
         with _clear_errors("The store cannot be read"):
             async with self._engine.execution_options(**options).connect() as connection:
                 yield connection
+
+    async def read_at_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """What `work` makes of a snapshot, fast where it asks much: for pages.
+
+        On SQLite it runs in a thread and awaits nothing but its connection: `execute`, `scalar`, `scalars`.
+        Raises StoreError when the database fails.
+        """
+        if self._reader is None:
+            async with self.snapshot() as connection:
+                return await work(connection)
+        with _clear_errors("The store cannot be read"):
+            return await self._reader.run(work)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

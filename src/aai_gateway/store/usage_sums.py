@@ -127,14 +127,12 @@ def _reading(
 
 async def micros_of_teams(
     connection: AsyncConnection, periods: Sequence[str], team_id: str | None = None
-) -> dict[str, dict[str, int]]:
-    """What each team, or one, spent in each of `periods`, for tables of all teams; no sum stands for none."""
+) -> dict[str, int]:
+    """What each team, or one, spent in `periods` together, for tables of all teams."""
     whose = _c.team_id != ALL_TEAMS if team_id is None else _c.team_id == team_id
-    query = sa.select(_c.team_id, _c.period, _c.micros).where(whose, IS_TOTAL, _c.period.in_(periods))
-    found: dict[str, dict[str, int]] = {}
-    for team, period, micros in (await connection.execute(query)).all():
-        found.setdefault(team, {})[period] = micros
-    return found
+    query = sa.select(_c.team_id, sa.func.sum(_c.micros)).where(whose, IS_TOTAL, _c.period.in_(periods))
+    rows = (await connection.execute(query.group_by(_c.team_id))).all()
+    return {team: int(micros) for team, micros in rows}
 
 
 async def total(connection: AsyncConnection, periods: Sequence[str], *, team_id: str = ALL_TEAMS) -> Sums:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -116,32 +116,28 @@ async def _teams(
 
 
 async def _rows(connection: AsyncConnection, period: Period, now: datetime) -> list[TeamRow]:
-    sums = await usage_sums.micros_of_teams(connection, period.covering)
-    spent = {team_id: sum(micros.values()) for team_id, micros in sums.items()}
-    rates = await recent_days(connection, now)
+    spent = await usage_sums.micros_of_teams(connection, period.covering)
+    recent = await recent_micros(connection, now)
     rows = []
     for team in await teams.list_budgets(connection):
-        rows.append(team_row(team, spent.pop(team.id, 0), rates.get(team.id, {}), now))
+        rows.append(team_row(team, spent.pop(team.id, 0), recent.get(team.id, 0), now))
     rows.sort(key=_order)
     gone = [TeamRow(id_, f"{id_} (gone)" if id_ else "no team", micros) for id_, micros in spent.items()]
     return [*rows, *sorted(gone, key=lambda row: -row.micros)]
 
 
-def team_row(team: TeamBudget, micros: int, recent: Mapping[date, int], now: datetime) -> TeamRow:
+def team_row(team: TeamBudget, micros: int, recent: int, now: datetime) -> TeamRow:
     """A team's line: what it spent, and how long its budget will last."""
     budget = team.budget.at(now)
     return TeamRow(team.id, team.alias, micros, budget, project(budget, recent, now), team.blocked)
 
 
-async def recent_days(
+async def recent_micros(
     connection: AsyncConnection, now: datetime, team_id: str | None = None
-) -> dict[str, dict[date, int]]:
-    """What each team, or one, spent on each of the days by which its budget is projected."""
-    days = {day.isoformat(): day for day in rate_days(now)}
-    sums = await usage_sums.micros_of_teams(connection, list(days), team_id)
-    return {
-        team: {days[period]: micros for period, micros in by_day.items()} for team, by_day in sums.items()
-    }
+) -> dict[str, int]:
+    """What each team, or one, spent on the days by which its budget is projected."""
+    days = [day.isoformat() for day in rate_days(now)]
+    return await usage_sums.micros_of_teams(connection, days, team_id)
 
 
 def _order(row: TeamRow) -> tuple[tuple[int, int], int, str]:

@@ -19,7 +19,7 @@ from aai_gateway.core.rollups import Sums
 from aai_gateway.core.tenancy import Team, VirtualKey
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.dashboard import spending
-from aai_gateway.gateway.dashboard.overview import recent_days
+from aai_gateway.gateway.dashboard.overview import recent_micros
 from aai_gateway.gateway.dashboard.periods import Period
 from aai_gateway.gateway.dashboard.scope import Scope
 from aai_gateway.gateway.dashboard.spending import Services, Shares
@@ -85,19 +85,19 @@ async def team_page(connection: AsyncConnection, scope: Scope, period: Period, n
         spent = await spending.of_team(connection, period, scope.team.id)
         before = await usage_sums.total(connection, period.before.covering, team_id=scope.team.id)
         budget = scope.team.budget.at(now)
-        rates = (await recent_days(connection, now, scope.team.id)).get(scope.team.id, {})
+        recent = (await recent_micros(connection, now, scope.team.id)).get(scope.team.id, 0)
     else:
         spent = await spending.of_key(connection, period, scope.key.hash, scope.team_id)
         before = (await spending.of_key(connection, period.before, scope.key.hash, scope.team_id)).total
         budget = scope.key.budget.at(now)
-        rates = await _recent_of_key(connection, scope, now)
+        recent = await _recent_of_key(connection, scope, now)
     return TeamPage(
         scope=scope,
         period=period,
         total=spent.total,
         before=before.micros if before.jobs else None,
         budget=budget,
-        projection=project(budget, rates, now),
+        projection=project(budget, recent, now),
         chart=spending.chart_of(spent, period),
         services=spending.services_of(spent),
         work=await standing.read(connection, scope.owner, key_hash=scope.key_hash),
@@ -110,13 +110,13 @@ async def team_page(connection: AsyncConnection, scope: Scope, period: Period, n
     )
 
 
-async def _recent_of_key(connection: AsyncConnection, scope: Scope, now: datetime) -> dict[date, int]:
-    """What a key spent on each of the days by which its budget is projected."""
+async def _recent_of_key(connection: AsyncConnection, scope: Scope, now: datetime) -> int:
+    """What a key spent on the days by which its budget is projected."""
     assert scope.key is not None
     days = rate_days(now)
     week = Period(days[0], days[-1] + timedelta(days=1))
-    rows = await usage.summary(connection, ["day"], spending.key_filter(week, scope.key.hash, scope.team_id))
-    return {date.fromisoformat(row.keys["day"] or ""): row.micros for row in rows}
+    where = spending.key_filter(week, scope.key.hash, scope.team_id)
+    return (await usage.total(connection, where)).micros
 
 
 async def _keys(connection: AsyncConnection, scope: Scope, period: Period, now: datetime) -> list[KeyRow]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.statements import to_csv
+from aai_gateway.core.statements import Statement, to_csv
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.dashboard import overview, team
 from aai_gateway.gateway.dashboard.operators import WINDOWS, operators
@@ -27,6 +26,8 @@ from aai_gateway.store import statements
 from aai_gateway.store.audit_log import AuditFilter, list_entries
 from aai_gateway.store.paging import Page
 
+T = TypeVar("T")
+
 _NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 AUDIT_SHOWN = 50
 """Entries of the audit log on a page."""
@@ -39,8 +40,7 @@ async def show_overview(request: Request) -> Response:
         return see_other(request, home_of(found.caller))
     now = utc_now()
     period = period_of(request.query_params, overview.KEPT, now.date())
-    async with _reading(request) as connection:
-        shown = await overview.overview(connection, period, request.query_params, now)
+    shown = await _read(request, lambda store: overview.overview(store, period, request.query_params, now))
     return page(request, "overview.html", found, page_name="Overview", page=shown)
 
 
@@ -48,9 +48,11 @@ async def show_team(request: Request) -> Response:
     """A team's first page, or a key's."""
     found, now = await viewer(request), utc_now()
     period = period_of(request.query_params, (), now.date())
-    async with _reading(request) as connection:
-        scope = await _scope(connection, request, found)
-        shown = await team.team_page(connection, scope, period, now)
+
+    async def read(connection: AsyncConnection) -> team.TeamPage:
+        return await team.team_page(connection, await _scope(connection, request, found), period, now)
+
+    shown = await _read(request, read)
     return page(
         request, "team.html", found, page_name="Costs", page=shown, regions_of=team.regions_of, **_LINES
     )
@@ -59,9 +61,12 @@ async def show_team(request: Request) -> Response:
 async def show_transcripts(request: Request) -> Response:
     """A page of a team's or a key's transcripts."""
     found, filters = await viewer(request), team.filters_of(request.query_params)
-    async with _reading(request) as connection:
+
+    async def read(connection: AsyncConnection) -> tuple[Scope, Page[Any]]:
         scope = await _scope(connection, request, found)
-        shown = await team.transcripts_page(connection, scope, filters, request.query_params)
+        return scope, await team.transcripts_page(connection, scope, filters, request.query_params)
+
+    scope, shown = await _read(request, read)
     more = {"kind": "transcripts", "states": team.STATES}
     return _list(request, found, scope, "Transcripts", filters, shown, more)
 
@@ -69,10 +74,13 @@ async def show_transcripts(request: Request) -> Response:
 async def show_chats(request: Request) -> Response:
     """A page of a team's or a key's chats."""
     found, filters = await viewer(request), team.filters_of(request.query_params)
-    async with _reading(request) as connection:
+
+    async def read(connection: AsyncConnection) -> tuple[Scope, Page[Any], list[str]]:
         scope = await _scope(connection, request, found)
         shown = await team.chats_page(connection, scope, filters, request.query_params)
-        models = await team.chat_models(connection, scope)
+        return scope, shown, await team.chat_models(connection, scope)
+
+    scope, shown, models = await _read(request, read)
     return _list(request, found, scope, "Chats", filters, shown, {"kind": "chats", "models": models})
 
 
@@ -107,10 +115,13 @@ async def download_statement(request: Request) -> Response:
     period = period_of(request.query_params, (), now.date())
     if period.month is None:
         raise InvalidRequest("A statement is for a month: ?month=2026-11.")
-    async with _reading(request) as connection:
+
+    async def read(connection: AsyncConnection) -> tuple[Scope, Statement]:
         scope = await _scope(connection, request, found)
         assert scope.team_id is not None
-        statement = await statements.of_team(connection, scope.team_id, period.moments[0])
+        return scope, await statements.of_team(connection, scope.team_id, period.moments[0])
+
+    scope, statement = await _read(request, read)
     name = f"{_NO_FILE_NAME.sub('-', scope.name).strip('-').lower() or 'team'}-{period.month}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(to_csv(statement), media_type="text/csv", headers=headers)
@@ -119,8 +130,8 @@ async def download_statement(request: Request) -> Response:
 async def show_operators(request: Request) -> Response:
     """What the gateway carries, for the master key."""
     found = await admin(request)
-    async with _reading(request) as connection:
-        shown = await operators(connection, request.query_params.get("window") or "1h", utc_now())
+    window, now = request.query_params.get("window") or "1h", utc_now()
+    shown = await _read(request, lambda store: operators(store, window, now))
     return page(request, "operators.html", found, page_name="Operators", page=shown, windows=WINDOWS)
 
 
@@ -131,8 +142,9 @@ async def show_audit(request: Request) -> Response:
     action, actor, target = (text or None for text in filters.values())
     where = AuditFilter(action=action, actor=actor, target=target)
     before, after = (_number(request, name) for name in ("before", "after"))
-    async with _reading(request) as connection:
-        entries = await list_entries(connection, where, limit=AUDIT_SHOWN + 1, before=before, after=after)
+    entries = await _read(
+        request, lambda store: list_entries(store, where, limit=AUDIT_SHOWN + 1, before=before, after=after)
+    )
     goes_on = len(entries) > AUDIT_SHOWN
     entries = sorted(entries[:AUDIT_SHOWN], key=lambda entry: -entry.seq)
     has_older, has_newer = (
@@ -166,12 +178,9 @@ async def _scope(connection: AsyncConnection, request: Request, found: Viewer) -
     return await scope_of(connection, found.caller, None if named is None else identifier(named))
 
 
-@asynccontextmanager
-async def _reading(request: Request) -> AsyncIterator[AsyncConnection]:
+async def _read(request: Request, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """One state of the store for all figures of a page, so that they agree with each other."""
-    gateway = await gateway_of(request)
-    async with gateway.store.snapshot() as connection:
-        yield connection
+    return await (await gateway_of(request)).store.read_at_once(work)
 
 
 _LINES: dict[str, Any] = {"model_of": team.model_of, "addons_of": team.addons_of}
