@@ -15,14 +15,27 @@ WINDOW_OVERLAP = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One word as it was said, with its punctuation; `start` and `end` in ms."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a transcript: its place in it (from 0), its text, `start` and `end` in ms."""
+    """One sentence of a transcript: its place in it (from 0), its text, `start` and `end` in ms.
+
+    `words` are its words in order, empty where only the sentence's own times are known.
+    """
 
     index: int
     text: str
     start: int
     end: int
     speaker: str | None = None
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,17 @@ class Window:
         return tuple(dict.fromkeys(s.speaker for s in self.sentences if s.speaker is not None))
 
 
+class SpokenWord(Protocol):
+    """What a word of AssemblyAI's has (`assemblyai.Word`)."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
 class SpokenSentence(Protocol):
     """What a sentence of AssemblyAI's `/sentences` has (`assemblyai.Sentence`)."""
 
@@ -75,12 +99,21 @@ class SpokenSentence(Protocol):
     def speaker(self) -> str | None: ...
     @property
     def channel(self) -> str | None: ...
+    @property
+    def words(self) -> Sequence[SpokenWord]: ...
 
 
 def numbered(spoken: Iterable[SpokenSentence]) -> list[Sentence]:
     """AssemblyAI's sentences with their numbers. The channel stands for the speaker where there is none."""
     return [
-        Sentence(index, one.text.strip(), one.start, one.end, one.speaker or one.channel)
+        Sentence(
+            index,
+            one.text.strip(),
+            one.start,
+            one.end,
+            one.speaker or one.channel,
+            tuple(Word(word.text, word.start, word.end) for word in one.words),
+        )
         for index, one in enumerate(one for one in spoken if one.text.strip())
     ]
 
