@@ -163,6 +163,11 @@ def about_transcript(prompt: str) -> str:
     return prompt if TRANSCRIPT_TAG in prompt else f"{prompt}\n\n{TRANSCRIPT_TAG}"
 
 
+def about_text(prompt: str, text: str) -> str:
+    """`prompt` with `text` where the transcript's place is, or after it."""
+    return about_transcript(prompt).replace(TRANSCRIPT_TAG, f"<transcript>\n{text}\n</transcript>", 1)
+
+
 def unreachable(url: str) -> UpstreamFailed:
     """The error for a gateway that nobody answers at."""
     return UpstreamFailed(

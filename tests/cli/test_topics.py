@@ -12,7 +12,7 @@ def run(*arguments: str):
 def test_help_has_an_example():
     result = run("--help")
     assert 0 == result.exit_code
-    assert "Example: aai-gateway topics" in result.stdout
+    assert "Examples: aai-gateway topics" in result.stdout
 
 
 def test_an_unknown_list_is_refused_before_anything_is_asked():

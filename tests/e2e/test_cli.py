@@ -90,10 +90,43 @@ def test_quotes_index_then_search_then_best(cli, transcript, gateway):
 
 def test_topics_and_ask(cli, transcript):
     assert cli("topics", transcript["id"]).stdout.strip() in {"Environment", "Health"}
+    again = cli("topics", transcript["id"])
+    assert "labelled before, at no cost now" in again.stderr
+    assert re.search(r"\$0\.\d{6}", cli("topics", transcript["id"], "--again").stderr)
     assert cli("ask", transcript["id"], "--preset", "summary").stdout.strip()
     answer = json.loads(cli("ask", transcript["id"], "What about masks?", "--no-speakers", "--json").stdout)
     assert answer["text"].strip()
     assert answer["answer"]["prompt_tokens"] > 500
+
+
+def test_topics_of_many_cost_what_was_said_and_are_not_asked_for_twice(cli, transcript, tmp_path):
+    greeting = json.loads(cli("transcribe", HELLO, "--json").stdout)
+    (tmp_path / "ids.txt").write_text(f"{greeting['id']}\n\n{transcript['id']}\n")
+    many = ("topics", "--batch", str(tmp_path / "ids.txt"), "--max-tags", "3")
+    estimate = json.loads(cli(*many, "--dry-run", "--json").stdout)
+    assert 2 == estimate["requests"]
+
+    labelled = json.loads(cli(*many, "--json").stdout)
+    assert [greeting["id"], transcript["id"]] == [one["transcript_id"] for one in labelled]
+    assert 1 <= len(labelled[1]["labelled"][0]["topics"]) <= 3
+    cost = sum(float(answer["cost_usd"]) for one in labelled for answer in one["answers"])
+    assert cost / 2 < float(estimate["cost_usd"]) < cost * 2
+
+    again = cli(*many)
+    assert "2 of 2 were labelled before, at no cost now" in again.stderr
+    assert f"{transcript['id']}: {', '.join(labelled[1]['labelled'][0]['topics'])}" in again.stdout
+    assert 0 == json.loads(cli(*many, "--dry-run", "--json").stdout)["requests"]
+
+    missing = cli(*many, "no-such-transcript", status=1)
+    assert "no-such-transcript: " in missing.stderr
+    assert transcript["id"] in missing.stdout
+
+
+def test_topics_of_each_speaker(cli, transcript):
+    lines = cli("topics", transcript["id"], "--by", "speaker").stdout.splitlines()
+    assert [" A: ", " B: "] == [re.search(r" [A-Z]: ", line)[0] for line in lines]
+    refused = cli("topics", transcript["id"], "--by", "chapter", status=1)
+    assert "has no chapters" in refused.stderr
 
 
 def test_an_eu_team_is_refused_in_the_us_in_one_sentence(cli, gateway):

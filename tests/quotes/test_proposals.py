@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import httpx
 import pytest
+from scripted_chat import Scripted
 
-from aai_gateway.chat_client import ChatClient
 from aai_gateway.errors import ModelAnswerError, Refused
 from aai_gateway.quotes.proposals import ask_for_quotes, read_quotes
 
@@ -29,28 +27,12 @@ def test_quotes_are_read_from_json_wherever_it_stands(text):
     "text", ["", "1. One.\n2. Two.", '{"quotes": "One."}', '{"quotes": ["One.", "Tw', "[1, 2]", "{} [3]"]
 )
 def test_an_answer_without_such_json_has_none(text):
-    assert read_quotes(text) is None
+    with pytest.raises(ValueError, match="cannot be read as JSON"):
+        read_quotes(text)
 
 
 def test_an_answer_may_say_that_nothing_is_worth_quoting():
     assert read_quotes('{"quotes": []}') == []
-
-
-class Scripted:
-    """A chat model that says what it is told to, and keeps what it was asked."""
-
-    def __init__(self, *answers: httpx.Response | str) -> None:
-        self.answers = list(answers)
-        self.asked: list[dict] = []
-        self.chat = ChatClient("http://gateway/v1", "sk-1", "model-x")
-        self.chat._http = httpx.Client(transport=httpx.MockTransport(self._answer))
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(json.loads(request.content))
-        answer = self.answers.pop(0)
-        if isinstance(answer, httpx.Response):
-            return answer
-        return httpx.Response(200, json={"choices": [{"message": {"content": answer}}]})
 
 
 def test_the_model_is_asked_for_json_about_the_transcript():

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-import httpx
+import re
+
 import pytest
+from scripted_chat import Scripted
 
 from aai_gateway import speech
 from aai_gateway.chat_client import ChatClient
 from aai_gateway.emulator import Emulator, sample_path
 from aai_gateway.errors import ConfigurationError, ModelAnswerError
-from aai_gateway.tasks.topics import load_topics, match_topic, tag_topic
+from aai_gateway.tasks.topics import load_topics, match_topic, tag_topics
 
 TOPICS = {"World News": "International news.", "Billing & Payments": "", "C++": "A language."}
 
@@ -25,9 +27,64 @@ def test_a_recording_gets_a_topic_of_the_list(emulator: Emulator, model):
     client = speech.client_at(emulator.urls.us, emulator.config.account_key, polling_interval=0.05)
     transcript = speech.transcribe(client, sample_path("interview"))
     with ChatClient(f"{emulator.urls.llm_us}/v1", emulator.config.account_key, model) as chat:
-        tag = tag_topic(transcript.id, load_topics("news"), chat=chat)
-    assert tag.topic in {"Environment", "Health"}
-    assert tag.answer.prompt_tokens > 500
+        tags = tag_topics(transcript.id, load_topics("news"), chat=chat)
+    (topic,) = tags.topics
+    assert topic in {"Environment", "Health"}
+    (answer,) = tags.answers
+    assert answer.prompt_tokens > 500
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-6", "gpt-oss-20b"])
+def test_a_recording_gets_several_topics(emulator: Emulator, model):
+    client = speech.client_at(emulator.urls.us, emulator.config.account_key, polling_interval=0.05)
+    transcript = speech.transcribe(client, sample_path("interview"))
+    news = load_topics("news")
+    with ChatClient(f"{emulator.urls.llm_us}/v1", emulator.config.account_key, model) as chat:
+        topics = tag_topics(transcript.id, news, chat=chat, max_tags=3).topics
+    assert 1 <= len(topics) == len(set(topics)) <= 3
+    assert set(topics) <= news.keys()
+
+
+def test_a_part_is_labelled_from_its_own_text():
+    model = Scripted("C++")
+    assert ("C++",) == tag_topics("t-1", TOPICS, chat=model.chat, text="Templates, again.").topics
+    (asked,) = model.asked
+    assert "transcript_id" not in asked
+    assert model.prompts[0].endswith("<transcript>\nTemplates, again.\n</transcript>")
+    assert "{{ transcript }}" not in model.prompts[0]
+
+
+def test_several_topics_are_spelled_as_in_the_list_each_once_and_no_more_than_asked_for():
+    model = Scripted('{"topics": ["world news", "C++", "World News.", "Billing & Payments"]}')
+    tags = tag_topics("t-1", TOPICS, chat=model.chat, max_tags=2)
+    assert ("World News", "C++") == tags.topics
+    assert "2 at most" in model.prompts[0]
+    assert ["World News", "Billing & Payments", "C++"] == (
+        model.asked[0]["response_format"]["json_schema"]["schema"]["properties"]["topics"]["items"]["enum"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("max_tags", "first", "second"),
+    [
+        (1, "Gardening", "C++"),
+        (3, '{"topics": ["C++", "Gardening"]}', '["C++"]'),
+        (3, "C++ and World News", '["C++"]'),
+        (3, '{"topics": []}', '["C++"]'),
+        (3, '{"topics": [3]}', '["C++"]'),
+    ],
+)
+def test_a_topic_outside_the_list_is_refused_and_asked_for_again(max_tags, first, second):
+    model = Scripted(first, second)
+    tags = tag_topics("t-1", TOPICS, chat=model.chat, max_tags=max_tags)
+    assert (("C++",), 2) == (tags.topics, len(tags.answers))
+    assert "t-1" == model.asked[1]["transcript_id"]
+    assert re.match(r"('Gardening' is no topic of the list|That cannot be read as JSON)", model.prompts[1])
+
+
+def test_no_topics_cannot_be_asked_for():
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        tag_topics("t-1", TOPICS, chat=Scripted().chat, max_tags=0)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +105,12 @@ def test_an_answer_is_matched_whatever_its_case_and_punctuation(text, expected):
     assert expected == match_topic(text, TOPICS)
 
 
-def test_a_topic_outside_the_list_is_an_error():
-    chat = ChatClient("http://gateway/v1", "sk-1", "m")
-    body = {"choices": [{"message": {"content": "Gardening"}}]}
-    chat._http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=body)))
-    with pytest.raises(ModelAnswerError, match="'Gardening', which is no topic of the list"):
-        tag_topic("t", TOPICS, chat=chat)
+def test_a_second_topic_outside_the_list_is_an_error():
+    model = Scripted("Gardening", "Weeding")
+    with pytest.raises(
+        ModelAnswerError, match=r"asked twice for a topic\. 'Weeding' is no topic of the list"
+    ):
+        tag_topics("t", TOPICS, chat=model.chat)
 
 
 @pytest.mark.parametrize(

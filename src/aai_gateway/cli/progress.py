@@ -43,5 +43,31 @@ def job_progress(sources: Sequence[str]) -> Iterator[Report]:
         yield report
 
 
+@contextmanager
+def counted(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """A function to call for each of `total` that is done: a bar on a terminal, elsewhere a line for each
+    tenth. Nothing is shown for a single one."""
+    done = 0
+    if total < 2:
+        yield lambda: None
+    elif not sys.stderr.isatty():
+
+        def tell() -> None:
+            nonlocal done
+            done += 1
+            if done * 10 // total > (done - 1) * 10 // total:
+                note(f"{done:,} of {total:,} {what}")
+
+        yield tell
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda: progress.advance(task)
+
+
 def _line(source: str, stage: Stage, transcript_id: str | None) -> str:
     return f"{source}: {stage}" + (f" as {transcript_id}" if transcript_id else "")

@@ -173,15 +173,15 @@ class Job:
     def understand(self, recording: Recording) -> None:
         """A topic from a list, and a summary; AssemblyAI puts the transcript's text into the prompts."""
         from aai_gateway.tasks.ask import ask, preset
-        from aai_gateway.tasks.topics import load_topics, tag_topic
+        from aai_gateway.tasks.topics import load_topics, tag_topics
 
         alias = recording.team.alias
         with self._chat(recording) as chat:
             topics = load_topics("news")
             with self.screen.step(f"{alias:8}  topic, of {len(topics)}") as step:
-                tag = tag_topic(recording.id, topics, chat=chat)
-                self.answers.append(tag.answer)
-                step.done = f"{alias:8}  topic, of {len(topics)}: {tag.topic}   ({chat.model})"
+                tags = tag_topics(recording.id, topics, chat=chat)
+                self.answers.extend(tags.answers)
+                step.done = f"{alias:8}  topic, of {len(topics)}: {tags.topics[0]}   ({chat.model})"
             with self.screen.step(f"{alias:8}  summary") as step:
                 summary = ask(preset("summary"), recording.id, chat=chat)
                 self.answers.append(summary)

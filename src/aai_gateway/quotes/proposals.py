@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
-from aai_gateway.chat_client import ChatAnswer, ChatClient, Message, about_transcript
-from aai_gateway.errors import ModelAnswerError, Refused
+from aai_gateway.chat_client import ChatAnswer, ChatClient, about_transcript
+from aai_gateway.structured import Form, ask_for, json_values
 
 TOKENS_PER_QUOTE = 150
 TOKENS_AROUND = 300
 
-_FORM = '{"quotes": ["first quote", "second quote"]}'
-_RESPONSE_FORMAT = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "quotes",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {"quotes": {"type": "array", "items": {"type": "string"}}},
-            "required": ["quotes"],
-            "additionalProperties": False,
-        },
-    },
+_EXAMPLE = 'JSON like {"quotes": ["first quote", "second quote"]}'
+_SCHEMA = {
+    "type": "object",
+    "properties": {"quotes": {"type": "array", "items": {"type": "string"}}},
+    "required": ["quotes"],
+    "additionalProperties": False,
 }
 
 
@@ -36,39 +27,25 @@ def ask_for_quotes(
     An answer that cannot be read is asked for once more. Raises ModelAnswerError when that fails too, Refused
     and UpstreamFailed as the chat client does.
     """
-    messages: list[Message] = [{"role": "user", "content": about_transcript(_prompt(count, about))}]
-    answer = _ask(chat, messages, transcript_id, count)
-    answers = [answer]
-    quotes = read_quotes(answer.text)
-    if quotes is None:
-        messages += [
-            {"role": "assistant", "content": answer.text},
-            {
-                "role": "user",
-                "content": f"That cannot be read as JSON. Answer again with only JSON like {_FORM}",
-            },
-        ]
-        answer = _ask(chat, messages, transcript_id, count)
-        answers.append(answer)
-        quotes = read_quotes(answer.text)
-    if quotes is None:
-        cut = ", which was cut off," if answer.truncated else ""
-        raise ModelAnswerError(
-            f"{chat.model} was asked twice for quotes as JSON; its answer{cut} cannot be read: "
-            f"{answer.text[:120]!r}"
-        )
-    return quotes[:count], answers
+    quotes, answers = ask_for(
+        chat,
+        Form("quotes", _EXAMPLE, read_quotes, _SCHEMA),
+        about_transcript(_prompt(count, about)),
+        max_tokens=TOKENS_AROUND + count * TOKENS_PER_QUOTE,
+        transcript_id=transcript_id,
+    )
+    return quotes[:count], list(answers)
 
 
-def read_quotes(text: str) -> list[str] | None:
-    """The quotes in an answer: JSON on its own, in a fence or among prose. None when there is none."""
-    for value in _json_values(text):
+def read_quotes(text: str) -> list[str]:
+    """The quotes in an answer: JSON on its own, in a fence or among prose. Raises ValueError without any."""
+    for value in json_values(text):
         items = value.get("quotes") if isinstance(value, dict) else value
         if isinstance(items, list):
             quotes = [quote for item in items if (quote := _quote_text(item))]
             if quotes or not items:
                 return list(dict.fromkeys(quotes))
-    return None
+    raise ValueError("That cannot be read as JSON.")
 
 
 def _prompt(count: int, about: str | None) -> str:
@@ -78,35 +55,8 @@ def _prompt(count: int, about: str | None) -> str:
         "A good quote stands on its own: a strong statement, a telling number, a vivid image, an emotion. "
         "Copy each one word for word from the transcript, one to three whole sentences, and take them from "
         "different parts of it. Put the best first. If there are fewer good ones, give fewer.\n"
-        f"Answer with only JSON like {_FORM}"
+        f"Answer with only {_EXAMPLE}"
     )
-
-
-def _ask(chat: ChatClient, messages: list[Message], transcript_id: str, count: int) -> ChatAnswer:
-    max_tokens = TOKENS_AROUND + count * TOKENS_PER_QUOTE
-    try:
-        return chat.complete(
-            messages, max_tokens=max_tokens, transcript_id=transcript_id, response_format=_RESPONSE_FORMAT
-        )
-    except Refused as refused:
-        # Some models take no response_format and say so ("model X does not support response_format").
-        if refused.status != 400 or "response_format" not in refused.text:
-            raise
-    return chat.complete(messages, max_tokens=max_tokens, transcript_id=transcript_id)
-
-
-def _json_values(text: str) -> Iterator[Any]:
-    """Every JSON object or array in `text` that is not inside another, in order."""
-    decoder = json.JSONDecoder()
-    place = 0
-    while starts := [at for at in (text.find("{", place), text.find("[", place)) if at >= 0]:
-        place = min(starts)
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except ValueError:
-            place += 1
-        else:
-            yield value
 
 
 def _quote_text(item: Any) -> str | None:

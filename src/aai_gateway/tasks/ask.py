@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from aai_gateway.chat_client import TRANSCRIPT_TAG, ChatAnswer, ChatClient, about_transcript
+from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
 
 PRESETS = {
@@ -58,8 +58,8 @@ def ask(
     prompt = about_transcript(question.strip())
     spoken = by_speaker(turns)
     if spoken:
-        content = prompt.replace(TRANSCRIPT_TAG, f"<transcript>\n{spoken}\n</transcript>", 1)
-        return chat.complete([{"role": "user", "content": content}], max_tokens=max_tokens)
+        prompt = about_text(question.strip(), spoken)
+        return chat.complete([{"role": "user", "content": prompt}], max_tokens=max_tokens)
     return chat.complete(
         [{"role": "user", "content": prompt}], max_tokens=max_tokens, transcript_id=transcript_id
     )

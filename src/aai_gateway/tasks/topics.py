@@ -1,4 +1,4 @@
-"""Label a transcript with a topic from a list. A topic that is not in the list is an error, not a result.
+"""Label a transcript, or a part of one, with topics from a list. What is not in the list is never a result.
 
 Prompt and lists: AssemblyAI documentation, guide "Label content with topic tags using LLM Gateway".
 """
@@ -9,23 +9,30 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from aai_gateway.chat_client import ChatAnswer, ChatClient, about_transcript
-from aai_gateway.errors import ConfigurationError, ModelAnswerError
+from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
+from aai_gateway.errors import ConfigurationError
+from aai_gateway.structured import Form, ask_for, json_values
 
 LIST_NAMES = ("news", "support")
 MAX_TOKENS = 500
 
+_SELECT_ONE = "Select the most relevant topic from the list. Return your selection and nothing else."
+_SELECT_SEVERAL = (
+    "Select the topics from the list that the content is about, the most relevant first, {most} at most. "
+    "Return {example} and nothing else."
+)
+_EXAMPLE = 'JSON like {"topics": ["first topic", "second topic"]}'
 _PROMPT = """\
 You are a helpful assistant designed to label video content with topic tags.
 
-I will give you a list of topics and definitions. Select the most relevant topic from the list. \
-Return your selection and nothing else.
+I will give you a list of topics and definitions. {task}
 
 <topics_list>
 {topics}
@@ -34,11 +41,11 @@ Return your selection and nothing else.
 
 
 @dataclass(frozen=True, slots=True)
-class TopicTag:
-    """The topic, spelled as in its list, and the answer that it was read from."""
+class TopicTags:
+    """The topics, spelled as in their list, the most relevant first, and the answers that it took."""
 
-    topic: str
-    answer: ChatAnswer
+    topics: tuple[str, ...]
+    answers: tuple[ChatAnswer, ...]
 
 
 def load_topics(name: str) -> dict[str, str]:
@@ -62,20 +69,71 @@ def load_topics(name: str) -> dict[str, str]:
     return _checked(data, name)
 
 
-def tag_topic(transcript_id: str, topics: Mapping[str, str], *, chat: ChatClient) -> TopicTag:
-    """The one topic of `topics` that the transcript is most about.
+def tag_topics(
+    transcript_id: str,
+    topics: Mapping[str, str],
+    *,
+    chat: ChatClient,
+    max_tags: int = 1,
+    text: str | None = None,
+) -> TopicTags:
+    """The topics of `topics` that the transcript is about, 1 to `max_tags` of them.
 
-    Raises ModelAnswerError when the model answers anything else, Refused and UpstreamFailed.
+    With `text` it is about that part of the transcript alone; without, AssemblyAI puts all of its text in. An
+    answer that names what is not in the list is refused, and asked for once more. Raises ConfigurationError
+    for a `max_tags` below 1, ModelAnswerError when the second answer is no better, Refused, UpstreamFailed.
     """
-    prompt = _PROMPT.format(topics=json.dumps(dict(topics), ensure_ascii=False, indent=1))
-    messages = [{"role": "user", "content": about_transcript(prompt)}]
-    answer = chat.complete(messages, max_tokens=MAX_TOKENS, transcript_id=transcript_id)
-    topic = match_topic(answer.text, topics)
+    if max_tags < 1:
+        raise ConfigurationError("The number of topics must be at least 1.")
+    found, answers = ask_for(
+        chat,
+        _form(topics, max_tags),
+        topics_prompt(topics, max_tags, text),
+        max_tokens=MAX_TOKENS,
+        transcript_id=transcript_id if text is None else None,
+    )
+    return TopicTags(found, answers)
+
+
+def topics_prompt(topics: Mapping[str, str], max_tags: int, text: str | None) -> str:
+    """What the model is asked, with the transcript's place or the text of a part in it."""
+    several = _SELECT_SEVERAL.format(most=max_tags, example=_EXAMPLE)
+    listed = json.dumps(dict(topics), ensure_ascii=False, indent=1)
+    prompt = _PROMPT.format(task=_SELECT_ONE if max_tags == 1 else several, topics=listed)
+    return about_transcript(prompt) if text is None else about_text(prompt, text)
+
+
+def _form(topics: Mapping[str, str], max_tags: int) -> Form[tuple[str, ...]]:
+    if max_tags == 1:
+        return Form("a topic", "the name of one topic of the list.", partial(_read_one, topics))
+    names = {"type": "string", "enum": list(topics)}
+    # How many is in the prompt: not every model takes `minItems` and `maxItems`.
+    schema = {
+        "type": "object",
+        "properties": {"topics": {"type": "array", "items": names}},
+        "required": ["topics"],
+        "additionalProperties": False,
+    }
+    return Form("topics", _EXAMPLE, partial(_read_several, topics, max_tags), schema)
+
+
+def _read_one(topics: Mapping[str, str], text: str) -> tuple[str, ...]:
+    return (_existing(text, topics),)
+
+
+def _read_several(topics: Mapping[str, str], max_tags: int, text: str) -> tuple[str, ...]:
+    for value in json_values(text):
+        items = value.get("topics") if isinstance(value, dict) else value
+        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+            return tuple(dict.fromkeys(_existing(item, topics) for item in items))[:max_tags]
+    raise ValueError("That cannot be read as JSON with a list of topics.")
+
+
+def _existing(text: str, topics: Mapping[str, str]) -> str:
+    topic = match_topic(text, topics)
     if topic is None:
-        raise ModelAnswerError(
-            f"{chat.model} answered {answer.text.strip()[:80]!r}, which is no topic of the list."
-        )
-    return TopicTag(topic, answer)
+        raise ValueError(f"{text.strip()[:80]!r} is no topic of the list.")
+    return topic
 
 
 def match_topic(text: str, topics: Mapping[str, str]) -> str | None:

@@ -1,0 +1,29 @@
+"""What completions are likely to cost, before any is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from aai_gateway.core.prices import TokenUsage, price_chat
+from aai_gateway.core.regions import Region, region_of_model
+from aai_gateway.price_book import load_price_book
+
+CHARACTERS_PER_TOKEN = 4
+"""Of English text, about."""
+
+
+def estimated(model: str, region: Region, prompts: Iterable[str], completion_tokens: int) -> tuple[int, int]:
+    """Prompt tokens and micro-dollars of `prompts`, each answered with so many tokens.
+
+    By this package's price book: the gateway's own may be newer.
+    """
+    named = region_of_model(model)
+    bare = named[1] if named is not None else model
+    book, now = load_price_book(), datetime.now(timezone.utc)
+    tokens = micros = 0
+    for prompt in prompts:
+        usage = TokenUsage(-(-len(prompt) // CHARACTERS_PER_TOKEN), completion_tokens)
+        tokens += usage.prompt
+        micros += price_chat(book, region, bare, usage, global_region=False, at=now).micros
+    return tokens, micros
