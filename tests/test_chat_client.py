@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import httpx
@@ -176,3 +177,63 @@ def test_models_are_named_by_region():
 def test_only_a_prompt_without_a_place_for_the_transcript_gets_one():
     assert "Summarise.\n\n{{ transcript }}" == about_transcript("Summarise.")
     assert "In {{ transcript }}, who?" == about_transcript("In {{ transcript }}, who?")
+
+
+def test_a_streamed_answer_comes_in_pieces_and_is_the_same(chat):
+    whole, pieces = chat.complete(HELLO), []
+    streamed = chat.complete(HELLO, on_text=pieces.append)
+    assert len(pieces) > 1
+    assert whole.text == streamed.text == "".join(pieces)
+    assert (whole.prompt_tokens, whole.completion_tokens) == (
+        streamed.prompt_tokens,
+        streamed.completion_tokens,
+    )
+
+
+def test_a_stream_is_asked_for_again_before_it_begins(emulator, chat):
+    emulator.faults.add(Fault(host="llm-us", status=429, retry_after=0, count=2))
+    pieces = []
+    assert chat.complete(HELLO, on_text=pieces.append).text == "".join(pieces)
+
+
+def events(*chunks: str) -> bytes:
+    return "".join(f"data: {chunk}\n\n" for chunk in chunks).encode()
+
+
+PIECE = '{"model":"n","choices":[{"delta":{"content":"Hel"}}]}'
+END = '{"choices":[{"delta":{},"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+
+
+def test_a_stream_that_was_cut_by_the_limit_says_so():
+    body = b": keep-alive\n\n" + events(PIECE, END, '{"choices":[]}', "[DONE]")
+    answer = transport_chat(lambda request: httpx.Response(200, content=body)).complete(HELLO, on_text=print)
+    assert ("Hel", "n", 3, 1, True) == (
+        answer.text,
+        answer.model,
+        answer.prompt_tokens,
+        answer.completion_tokens,
+        answer.truncated,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "text"),
+    [
+        (events(PIECE), UpstreamFailed, "broke off the answer."),
+        (events(PIECE, '{"error":{"message":"no more"}}'), UpstreamFailed, "broke off the answer: no more"),
+        (events("<html>"), UpstreamFailed, "not a chat completion: <html>"),
+        (events("[]"), UpstreamFailed, "not a chat completion"),
+        (b"<html>", UpstreamFailed, "broke off"),
+        (events(END, "[DONE]"), ModelAnswerError, "empty answer"),
+    ],
+)
+def test_a_stream_that_is_no_whole_answer_is_an_error(body, error, text):
+    chat = transport_chat(lambda request: httpx.Response(200, content=body))
+    with pytest.raises(error, match=re.escape(text)):
+        chat.complete(HELLO, on_text=[].append)
+
+
+def test_a_stream_that_the_connection_cuts_is_an_upstream_failure(emulator, chat):
+    emulator.faults.add(Fault(host="llm-us", cut=True))
+    with pytest.raises(UpstreamFailed, match="broke off"):
+        chat.complete(HELLO, on_text=[].append)

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from types import TracebackType
@@ -79,35 +81,50 @@ class ChatClient:
         max_tokens: int = 1000,
         transcript_id: str | None = None,
         response_format: Mapping[str, Any] | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> ChatAnswer:
-        """The model's answer to `messages`.
+        """The model's answer to `messages`; with `on_text` it is streamed, and called with each piece.
 
-        429 and 503 are asked again as their `Retry-After` says, a few times. Raises Refused with the status
-        and text of any other error, UpstreamFailed when the gateway cannot be reached or answers with
-        something else than a completion, ModelAnswerError when the model said nothing.
+        The cost of a streamed answer is not known. 429 and 503 are asked again as their `Retry-After` says, a
+        few times. Raises Refused with the status and text of any other error, UpstreamFailed when the gateway
+        cannot be reached or answers with something else than a completion, ModelAnswerError when the model
+        said nothing.
         """
         body: dict[str, Any] = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens}
         if transcript_id is not None:
             body["transcript_id"] = transcript_id
         if response_format is not None:
             body["response_format"] = response_format
-        return self._read(self._post(body))
+        if on_text is None:
+            with self._answered(body) as response:
+                return self._read(response)
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        with self._answered(body) as response:
+            return self._streamed(response, on_text)
 
-    def _post(self, body: Mapping[str, Any]) -> httpx.Response:
+    @contextmanager
+    def _answered(self, body: Mapping[str, Any]) -> Iterator[httpx.Response]:
+        """A success, of which the body is still to come. Raises what `complete` does."""
         attempt = 1
         while True:
-            response = self._post_once(body)
-            if response.is_success:
-                return response
+            with (
+                self._clear_errors(),
+                self._http.stream("POST", f"{self.base_url}/chat/completions", json=body) as response,
+            ):
+                if response.is_success:
+                    yield response
+                    return
+                response.read()
             delay = delay_before_retry(response.status_code, response.headers.get("retry-after"), attempt)
             if delay is None:
                 raise self._refused(response)
             time.sleep(delay)
             attempt += 1
 
-    def _post_once(self, body: Mapping[str, Any]) -> httpx.Response:
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
         try:
-            return self._http.post(f"{self.base_url}/chat/completions", json=body)
+            yield
         except httpx.ConnectError:
             raise unreachable(self.base_url) from None
         except httpx.TimeoutException:
@@ -121,26 +138,64 @@ class ChatClient:
         return Refused(text, status=response.status_code, headers=headers)
 
     def _read(self, response: httpx.Response) -> ChatAnswer:
+        response.read()
         try:
             data = response.json()
             choice = data["choices"][0]
             text = choice["message"].get("content")
             usage = data.get("usage") or {}
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise UpstreamFailed(
-                f"{self.base_url} answered what is not a chat completion: {error_text(response)}"
-            ) from None
+            raise self._no_completion(error_text(response)) from None
+        cost = _dollars(response.headers.get(COST_HEADER))
+        return self._answer(text, choice.get("finish_reason"), data.get("model"), usage, cost)
+
+    def _streamed(self, response: httpx.Response, on_text: Callable[[str], None]) -> ChatAnswer:
+        """The answer that server-sent events make up (OpenAI's chunks, the usage on the last)."""
+        text, reason, model, is_whole = "", None, None, False
+        usage: Mapping[str, Any] = {}
+        for line in response.iter_lines():
+            data = line.removeprefix("data:").strip()
+            if data == line or not data:
+                continue
+            if data == "[DONE]":
+                is_whole = True
+                break
+            try:
+                chunk = json.loads(data)
+                choices = chunk.get("choices") or []
+                piece = (choices[0].get("delta") or {}).get("content") if choices else None
+                reason = (choices[0].get("finish_reason") if choices else None) or reason
+            except (ValueError, LookupError, TypeError, AttributeError):
+                raise self._no_completion(data[:300]) from None
+            if "error" in chunk:
+                raise UpstreamFailed(
+                    f"{self.base_url} broke off the answer: {_error_in(chunk) or data[:300]}"
+                )
+            model, usage = chunk.get("model") or model, chunk.get("usage") or usage
+            if isinstance(piece, str) and piece:
+                text += piece
+                on_text(piece)
+        if not is_whole:
+            raise UpstreamFailed(f"{self.base_url} broke off the answer.")
+        return self._answer(text, reason, model, usage, None)
+
+    def _answer(
+        self, text: Any, reason: str | None, model: str | None, usage: Mapping[str, Any], cost: Decimal | None
+    ) -> ChatAnswer:
         if not isinstance(text, str) or not text.strip():
-            raise ModelAnswerError(f"{self.model} gave an empty answer ({choice.get('finish_reason')}).")
+            raise ModelAnswerError(f"{self.model} gave an empty answer ({reason}).")
         return ChatAnswer(
             text=text,
-            model=data.get("model") or self.model,
+            model=model or self.model,
             # AssemblyAI's gateway has answered with either pair of names.
             prompt_tokens=int(usage.get("prompt_tokens") or usage.get("input_tokens") or 0),
             completion_tokens=int(usage.get("completion_tokens") or usage.get("output_tokens") or 0),
-            cost=_dollars(response.headers.get(COST_HEADER)),
-            truncated=choice.get("finish_reason") in ("length", "max_tokens", "MAX_TOKENS"),
+            cost=cost,
+            truncated=reason in ("length", "max_tokens", "MAX_TOKENS"),
         )
+
+    def _no_completion(self, said: str) -> UpstreamFailed:
+        return UpstreamFailed(f"{self.base_url} answered what is not a chat completion: {said}")
 
 
 def connect_chat(
@@ -182,16 +237,15 @@ def error_text(response: httpx.Response) -> str:
         data = response.json()
     except ValueError:
         data = None
-    if isinstance(data, dict):
-        error = data.get("error")
-        for text in (
-            error.get("message") if isinstance(error, dict) else error,
-            data.get("message"),
-            data.get("detail"),
-        ):
-            if isinstance(text, str) and text:
-                return text
-    return response.text.strip()[:300] or f"HTTP {response.status_code}"
+    found = _error_in(data) if isinstance(data, dict) else None
+    return found or response.text.strip()[:300] or f"HTTP {response.status_code}"
+
+
+def _error_in(data: Mapping[str, Any]) -> str | None:
+    error = data.get("error")
+    inner = error.get("message") if isinstance(error, dict) else error
+    texts = (inner, data.get("message"), data.get("detail"))
+    return next((text for text in texts if isinstance(text, str) and text), None)
 
 
 def _dollars(header: str | None) -> Decimal | None:
