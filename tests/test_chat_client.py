@@ -196,6 +196,17 @@ def test_a_stream_is_asked_for_again_before_it_begins(emulator, chat):
     assert chat.complete(HELLO, on_text=pieces.append).text == "".join(pieces)
 
 
+def test_a_model_that_is_not_streamed_answers_at_once():
+    def answer(request: httpx.Request) -> httpx.Response:
+        if b'"stream":true' in request.content:
+            return httpx.Response(400, json={"code": 400, "message": "model m does not support stream"})
+        return httpx.Response(200, json={"choices": [{"message": {"content": "PONG"}}]})
+
+    pieces = []
+    assert "PONG" == transport_chat(answer).complete(HELLO, on_text=pieces.append).text
+    assert ["PONG"] == pieces
+
+
 def events(*chunks: str) -> bytes:
     return "".join(f"data: {chunk}\n\n" for chunk in chunks).encode()
 

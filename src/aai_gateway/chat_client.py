@@ -95,12 +95,20 @@ class ChatClient:
             body["transcript_id"] = transcript_id
         if response_format is not None:
             body["response_format"] = response_format
-        if on_text is None:
-            with self._answered(body) as response:
-                return self._read(response)
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if on_text is not None:
+            try:
+                options = {"stream": True, "stream_options": {"include_usage": True}}
+                with self._answered({**body, **options}) as response:
+                    return self._streamed(response, on_text)
+            except Refused as refused:
+                # Some models are not streamed and say so ("model X does not support stream").
+                if refused.status != 400 or "support stream" not in refused.text:
+                    raise
         with self._answered(body) as response:
-            return self._streamed(response, on_text)
+            answer = self._read(response)
+        if on_text is not None:
+            on_text(answer.text)
+        return answer
 
     @contextmanager
     def _answered(self, body: Mapping[str, Any]) -> Iterator[httpx.Response]:

@@ -93,7 +93,9 @@ def test_topics_and_ask(cli, transcript):
     again = cli("topics", transcript["id"])
     assert "labelled before, at no cost now" in again.stderr
     assert re.search(r"\$0\.\d{6}", cli("topics", transcript["id"], "--again").stderr)
-    assert cli("ask", transcript["id"], "--preset", "summary").stdout.strip()
+    summary = cli("ask", transcript["id"], "--preset", "summary")
+    assert summary.stdout.strip()
+    assert re.search(r"tokens in, \d+ out, about \$0\.\d{6}", summary.stderr)
     answer = json.loads(cli("ask", transcript["id"], "What about masks?", "--no-speakers", "--json").stdout)
     assert answer["text"].strip()
     assert answer["answer"]["prompt_tokens"] > 500

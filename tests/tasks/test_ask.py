@@ -11,7 +11,7 @@ from aai_gateway import speech
 from aai_gateway.chat_client import ChatClient
 from aai_gateway.emulator import Emulator, sample_path
 from aai_gateway.errors import ConfigurationError
-from aai_gateway.tasks.ask import PRESETS, ask, by_speaker, preset
+from aai_gateway.tasks.ask import PRESETS, ask, by_speaker, load_presets, preset
 
 
 @dataclass
@@ -94,3 +94,35 @@ def test_nothing_cannot_be_asked(chat):
 def test_an_unknown_preset_names_those_there_are():
     with pytest.raises(ConfigurationError, match="summary, feedback, takeaway, action-items"):
         preset("poem")
+
+
+def test_own_presets_come_from_a_file_beside_the_guides(tmp_path):
+    (tmp_path / "mine.yaml").write_text("poem: Write a poem.\nsummary: In one word.\n")
+    presets = load_presets(tmp_path / "mine.yaml")
+    assert "Write a poem." == preset("poem", presets)
+    assert "In one word." == preset("summary", presets)
+    assert PRESETS["takeaway"] == preset("takeaway", presets)
+    with pytest.raises(ConfigurationError, match="action-items, poem"):
+        preset("song", presets)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "must be a mapping"),
+        ("- poem", "must be a mapping"),
+        ("a: [b", "cannot be read"),
+        ("poem: 3", "'poem' and its prompt must be text"),
+        ("poem:", "'poem' and its prompt must be text"),
+        ("No: Say no.", "False and its prompt must be text"),
+    ],
+)
+def test_presets_that_cannot_be_used_say_why(tmp_path, content, reason):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(ConfigurationError, match=reason):
+        load_presets(tmp_path / "mine.yaml")
+
+
+def test_presets_that_are_not_there_say_so(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_presets(tmp_path / "none.yaml")

@@ -13,17 +13,15 @@ CHARACTERS_PER_TOKEN = 4
 """Of English text, about."""
 
 
-def estimated(model: str, region: Region, prompts: Iterable[str], completion_tokens: int) -> tuple[int, int]:
-    """Prompt tokens and micro-dollars of `prompts`, each answered with so many tokens.
-
-    By this package's price book: the gateway's own may be newer.
-    """
+def priced(model: str, region: Region, prompt_tokens: int, completion_tokens: int) -> int:
+    """Micro-dollars of a completion by this package's price book: the gateway's own may be newer."""
     named = region_of_model(model)
     bare = named[1] if named is not None else model
-    book, now = load_price_book(), datetime.now(timezone.utc)
-    tokens = micros = 0
-    for prompt in prompts:
-        usage = TokenUsage(-(-len(prompt) // CHARACTERS_PER_TOKEN), completion_tokens)
-        tokens += usage.prompt
-        micros += price_chat(book, region, bare, usage, global_region=False, at=now).micros
-    return tokens, micros
+    usage, now = TokenUsage(prompt_tokens, completion_tokens), datetime.now(timezone.utc)
+    return price_chat(load_price_book(), region, bare, usage, global_region=False, at=now).micros
+
+
+def estimated(model: str, region: Region, prompts: Iterable[str], completion_tokens: int) -> tuple[int, int]:
+    """Prompt tokens and micro-dollars of `prompts`, each answered with so many tokens."""
+    tokens = [-(-len(prompt) // CHARACTERS_PER_TOKEN) for prompt in prompts]
+    return sum(tokens), sum(priced(model, region, count, completion_tokens) for count in tokens)

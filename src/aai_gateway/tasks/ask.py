@@ -7,8 +7,11 @@ instead, so that the model knows who said what.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Protocol
+
+import yaml
 
 from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
@@ -32,11 +35,30 @@ class SpokenTurn(Protocol):
     def text(self) -> str: ...
 
 
-def preset(name: str) -> str:
+def load_presets(path: Path) -> dict[str, str]:
+    """The guide's presets and those of a YAML file, which may replace them: names and their prompts.
+
+    Raises ConfigurationError for a file that is not such a mapping.
+    """
+    try:
+        data = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"The presets in {path} cannot be read: {reason}") from None
+    if not isinstance(data, dict) or not data:
+        raise ConfigurationError(f"The presets in {path} must be a mapping of names to prompts.")
+    for name, prompt in data.items():
+        # YAML reads a bare No, Yes, On or 2026 as something else than text.
+        if not isinstance(name, str) or not isinstance(prompt, str) or not prompt.strip():
+            raise ConfigurationError(f"In the presets of {path}, {name!r} and its prompt must be text.")
+    return {**PRESETS, **data}
+
+
+def preset(name: str, presets: Mapping[str, str] = PRESETS) -> str:
     """The prompt of a preset. Raises ConfigurationError for a name that there is not."""
-    if name not in PRESETS:
-        raise ConfigurationError(f"There is no preset {name!r}: use {', '.join(PRESETS)}.")
-    return PRESETS[name]
+    if name not in presets:
+        raise ConfigurationError(f"There is no preset {name!r}: use {', '.join(presets)}.")
+    return presets[name]
 
 
 def ask(
@@ -46,8 +68,9 @@ def ask(
     chat: ChatClient,
     turns: Iterable[SpokenTurn] = (),
     max_tokens: int = 1000,
+    on_text: Callable[[str], None] | None = None,
 ) -> ChatAnswer:
-    """The model's answer to a question about a transcript.
+    """The model's answer to a question about a transcript; with `on_text` each piece of it as it comes.
 
     With `turns` (the transcript's utterances) the prompt carries the speakers; without, AssemblyAI puts the
     transcript's text in. A question may say where with `{{ transcript }}`. Raises ConfigurationError for an
@@ -59,9 +82,12 @@ def ask(
     spoken = by_speaker(turns)
     if spoken:
         prompt = about_text(question.strip(), spoken)
-        return chat.complete([{"role": "user", "content": prompt}], max_tokens=max_tokens)
+        return chat.complete([{"role": "user", "content": prompt}], max_tokens=max_tokens, on_text=on_text)
     return chat.complete(
-        [{"role": "user", "content": prompt}], max_tokens=max_tokens, transcript_id=transcript_id
+        [{"role": "user", "content": prompt}],
+        max_tokens=max_tokens,
+        transcript_id=transcript_id,
+        on_text=on_text,
     )
 
 
