@@ -43,10 +43,7 @@ TOKENS_PER_TOPIC = 12
 app = typer.Typer(add_completion=False)
 
 
-@app.command(
-    epilog="Examples: aai-gateway topics 8f6d2c1e-… --list support --max-tags 3  |  "
-    "aai-gateway topics --batch ids.txt --list mine.yaml --dry-run"
-)
+@app.command(epilog="Example: aai-gateway topics --batch ids.txt --list support --max-tags 3 --dry-run")
 def topics(
     transcript_ids: Annotated[
         list[str] | None, typer.Argument(metavar="TRANSCRIPT_ID…", help="Completed transcripts.")
