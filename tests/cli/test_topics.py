@@ -9,12 +9,6 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["topics", *arguments])
 
 
-def test_help_has_an_example():
-    result = run("--help")
-    assert 0 == result.exit_code
-    assert "Examples: aai-gateway topics" in result.stdout
-
-
 def test_an_unknown_list_is_refused_before_anything_is_asked():
     result = run("t-1", "--list", "colours", "--key", "sk-1", "--url", "http://127.0.0.1:9")
     assert 1 == result.exit_code
