@@ -24,6 +24,8 @@ PAUSE_MS = 1500
 """Turns of a speaker that are nearer to each other are drawn as one."""
 _TICK_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120)
 _MOST_TICKS = 8
+MARK_WIDTH = 0.04
+"""The share of a narrow line that a number takes: of nearer quotes, each has a row of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,15 @@ class Lane:
     spans: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A quote's number (from 1) on the line, and the row of numbers (from 0) that it stands on."""
+
+    number: int
+    row: int
+    quote: Quote
+
+
 def to_html(report: Report) -> str:
     """The page."""
     script = _text("report.js")
@@ -79,8 +90,7 @@ def to_html(report: Report) -> str:
             report=report,
             lanes=lanes_of(report.turns),
             ticks=ticks_of(report.duration),
-            # In the order of the recording on the line, in the order of their worth in the list.
-            marks=sorted(enumerate(report.quotes, start=1), key=lambda one: one[1].start),
+            marks=marks_of(report.quotes, report.duration),
             style=Markup(_text("report.css")),  # noqa: S704 - our own
             script=Markup(script),  # noqa: S704 - our own
             script_hash=digest,
@@ -108,6 +118,18 @@ def lanes_of(turns: Iterable[Turn]) -> list[Lane]:
         percent = round(100 * sum(spoken[name] for name in rest) / whole)
         lanes.append(Lane(f"{len(rest)} others", 0, percent, _joined(together)))
     return lanes
+
+
+def marks_of(quotes: Sequence[Quote], duration: int) -> list[Mark]:
+    """The quotes in the order of the recording, numbered as they are given, none on top of another."""
+    ends: list[float] = []
+    marks = []
+    for number, quote in sorted(enumerate(quotes, start=1), key=lambda one: one[1].start):
+        place = (quote.start + quote.end) / 2
+        row = next((row for row, end in enumerate(ends) if end <= place), len(ends))
+        ends[row : row + 1] = [place + MARK_WIDTH * duration]
+        marks.append(Mark(number, row, quote))
+    return marks
 
 
 def ticks_of(duration: int) -> list[int]:

@@ -1,0 +1,109 @@
+"""Quotes as captions: SRT and WebVTT of only what is quoted, cut between words. Pure.
+
+Two lines of 42 characters at most, as broadcasters set them.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aai_gateway.quotes.passages import Quote
+from aai_gateway.quotes.windows import Sentence, Word
+
+LINE = 42
+LINES = 2
+# A caption that is this long ends with its sentence rather than taking words of the next.
+LONG_ENOUGH = 30
+
+_ENDS_SENTENCE = re.compile(r"[.!?…][\"'”’)]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What is shown from `start` to `end`, in ms; lines parted by newlines."""
+
+    start: int
+    end: int
+    text: str
+    speaker: str | None = None
+
+
+def captions_of(quotes: Iterable[Quote], sentences: Sequence[Sentence]) -> list[Caption]:
+    """The captions of a transcript's quotes, in the order of the recording.
+
+    A quote whose sentences tell no times of words is one caption.
+    """
+    return [
+        caption
+        for quote in sorted(quotes, key=lambda quote: quote.start)
+        for caption in _captions(quote, sentences)
+    ]
+
+
+def to_srt(captions: Iterable[Caption]) -> str:
+    """SubRip; a speaker's name stands before the words where it changes."""
+    blocks = []
+    speaker = None
+    for number, caption in enumerate(captions, start=1):
+        name = f"{caption.speaker}: " if caption.speaker and caption.speaker != speaker else ""
+        speaker = caption.speaker
+        times = f"{_time(caption.start, ',')} --> {_time(caption.end, ',')}"
+        blocks.append(f"{number}\n{times}\n{name}{caption.text}\n")
+    return "\n".join(blocks)
+
+
+def to_vtt(captions: Iterable[Caption]) -> str:
+    """WebVTT, with the speaker as the voice."""
+    blocks = ["WEBVTT\n"]
+    for caption in captions:
+        voice = f"<v {_escaped(caption.speaker)}>" if caption.speaker else ""
+        times = f"{_time(caption.start, '.')} --> {_time(caption.end, '.')}"
+        blocks.append(f"{times}\n{voice}{_escaped(caption.text)}\n")
+    return "\n".join(blocks)
+
+
+def _captions(quote: Quote, sentences: Sequence[Sentence]) -> Iterator[Caption]:
+    said = sentences[quote.first : quote.last + 1]
+    if not said or not all(sentence.words for sentence in said):
+        speaker = quote.speakers[0] if quote.speakers else None
+        yield Caption(quote.start, quote.end, _wrapped(quote.text), speaker)
+        return
+    for sentence in said:
+        words = [word for word in sentence.words if quote.start <= word.start and word.end <= quote.end]
+        for line in _cut(words):
+            text = _wrapped(" ".join(word.text for word in line))
+            yield Caption(line[0].start, line[-1].end, text, sentence.speaker)
+
+
+def _cut(words: Sequence[Word]) -> Iterator[list[Word]]:
+    line: list[Word] = []
+    length = 0
+    for word in words:
+        if line and length + len(word.text) + 1 > LINE * LINES - 8:
+            yield line
+            line, length = [], 0
+        line.append(word)
+        length += len(word.text) + 1
+        if length >= LONG_ENOUGH and _ENDS_SENTENCE.search(word.text):
+            yield line
+            line, length = [], 0
+    if line:
+        yield line
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, LINE, break_long_words=False, break_on_hyphens=False))
+
+
+def _time(milliseconds: int, point: str) -> str:
+    seconds, millis = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{millis:03}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
