@@ -7,10 +7,14 @@ import sqlite3
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aai_gateway.quotes.embedder import Embedder, Matrix, load_embedder
+from aai_gateway.quotes.embedder import Embedder, load_embedder
+
+if TYPE_CHECKING:
+    from aai_gateway.quotes.embedder import Matrix
 
 
 class KeptVectors:
@@ -43,6 +47,7 @@ class KeptVectors:
         for begin in range(0, len(listed), 500):
             part = listed[begin : begin + 500]
             marks = ",".join("?" * len(part))
-            rows = self._kept.execute(f"SELECT id, vector FROM vectors WHERE id IN ({marks})", part)  # noqa: S608
+            asked = f"SELECT id, vector FROM vectors WHERE id IN ({marks})"  # noqa: S608 - only marks
+            rows = self._kept.execute(asked, part)
             found |= {id_: np.frombuffer(blob, np.float32) for id_, blob in rows}
         return found
