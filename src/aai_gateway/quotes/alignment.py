@@ -44,6 +44,12 @@ class Alignment:
     pairs: tuple[tuple[int, int], ...]
     alike: tuple[float, ...]
 
+    @property
+    def heard(self) -> tuple[int, int]:
+        """The first and last of the transcript's tokens that stand for one of the claim's."""
+        there = [place for _, place in self.pairs]
+        return min(there), max(there)
+
 
 def align(claim: Claim, spoken: Spoken) -> list[Alignment]:
     """The likeliest places of a claim, best first, not overlapping; none when no word of it was said."""
@@ -53,7 +59,7 @@ def align(claim: Claim, spoken: Spoken) -> list[Alignment]:
     found = same_tokens(claim, spoken)
     regions = _regions(claim, spoken, weights)
     if len(regions):
-        found += _aligned(claim, spoken, weights, regions)
+        found += aligned_in(regions, claim, spoken, weights)
     return _apart(found)
 
 
@@ -121,7 +127,8 @@ def _voted(texts: Sequence[str], weights: Floats, spoken: Spoken) -> list[int]:
     return found
 
 
-def _aligned(claim: Claim, spoken: Spoken, weights: Floats, regions: Ints) -> list[Alignment]:
+def aligned_in(regions: Ints, claim: Claim, spoken: Spoken, weights: Floats) -> list[Alignment]:
+    """The best alignment in each of (regions, tokens) numbers of tokens, -1 for none; best first."""
     rows, scores, jumps = _table(claim, spoken, weights, regions)
     whole = float(weights.sum())
     found = []

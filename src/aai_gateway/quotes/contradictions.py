@@ -18,7 +18,7 @@ def contradicted(claim: Claim, alignment: Alignment, spoken: Spoken) -> float:
     heard = {there for _, there in alignment.pairs}
     kept = {number for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True) if alike > 0}
     lost = [number for number in range(len(claim.tokens)) if number not in kept]
-    begin, end = alignment.pairs[0][1], alignment.pairs[-1][1]
+    begin, end = alignment.heard
     missed = [
         there
         for there in range(begin, end + 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from aai_gateway.quotes.alignment import Alignment, align
 from aai_gateway.quotes.confidence import SAID, Wording, of_meaning, of_wording
 from aai_gateway.quotes.contradictions import contradicted
+from aai_gateway.quotes.extents import to_sentence_edges, with_moved_part
 from aai_gateway.quotes.meaning import Run, nearest_runs
 from aai_gateway.quotes.spoken import Claim, Spoken
 from aai_gateway.quotes.windows import Sentence
@@ -118,10 +119,13 @@ def by_words(claim: Claim, spoken: Spoken) -> list[_Place]:
 
 def _said(claim: Claim, alignment: Alignment, spoken: Spoken) -> _Place:
     same = len(alignment.pairs) == len(claim.tokens) and min(alignment.alike) == 1
-    begin, end = alignment.pairs[0][1], alignment.pairs[-1][1]
+    begin, end = alignment.heard
     if same and end - begin + 1 == len(claim.tokens) and not claim.breaks:
         return _Place(alignment.first, alignment.last, "verbatim", 1.0)
-    return _Place(alignment.first, alignment.last, "close", of_wording(wording_of(claim, alignment, spoken)))
+    alignment = with_moved_part(claim, alignment, spoken)
+    confidence = of_wording(wording_of(claim, alignment, spoken))
+    reached = to_sentence_edges(alignment, spoken)
+    return _Place(reached.first, reached.last, "close", confidence)
 
 
 def wording_of(claim: Claim, alignment: Alignment, spoken: Spoken) -> Wording:
