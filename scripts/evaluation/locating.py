@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from aai_gateway.quotes.matching import Found, find_quotes
 from aai_gateway.quotes.spoken import Spoken
@@ -18,6 +17,9 @@ from evaluation.meetings import Meeting
 from evaluation.other_ways import OTHER_WAYS, Prepared, Span
 from evaluation.tables import Table
 from evaluation.vectors import KeptVectors
+
+if TYPE_CHECKING:
+    from aai_gateway.quotes.embedder import Matrix
 
 BINS = 10
 TRUE_BY_RULE = (*ON_THE_SPAN, CUT)
@@ -37,6 +39,12 @@ class Outcome:
     def iou(self) -> float:
         """Of the first span with the truth, over time; 0 without either."""
         return iou(self.spans[0], self.case.truth) if self.spans and self.case.truth else 0.0
+
+    @property
+    def nearest_is_right(self) -> bool:
+        """Whether the first span, or the hint where nothing was found, is the place."""
+        best = self.spans[0] if self.spans else self.hint
+        return bool(best and self.case.truth and iou(best, self.case.truth) >= 0.5)
 
 
 def run(meetings: Sequence[Meeting]) -> list[Table]:
@@ -58,22 +66,17 @@ def run(meetings: Sequence[Meeting]) -> list[Table]:
 def _ours(
     meetings: Sequence[Meeting], number: int, cases: Sequence[Case], kept: KeptVectors
 ) -> list[Outcome]:
-    """One claim at a time, timed without the embedding: its vectors are made before."""
+    """One claim at a time, timed without the embedding."""
     print(f"… meeting {number + 1} of {len(meetings)}", file=sys.stderr, flush=True)
     mine = [case for case in cases if case.meeting == number]
     spoken = Spoken.of(meetings[number].sentences)
     vectors = kept.encode([sentence.text for sentence in meetings[number].sentences])
-    known = dict(zip([case.claim for case in mine], kept.encode([case.claim for case in mine]), strict=True))
+    clock = Encoding(kept)
     outcomes = []
     for case in mine:
         begun = time.perf_counter()
-        (found,) = find_quotes(
-            [case.claim],
-            spoken,
-            encode=lambda texts: np.stack([known[text] for text in texts]),
-            vectors=vectors,
-        )
-        ms = 1000 * (time.perf_counter() - begun)
+        (found,) = find_quotes([case.claim], spoken, encode=clock.encode, vectors=vectors)
+        ms = 1000 * (time.perf_counter() - begun - clock.taken())
         if isinstance(found, Found):
             spans = tuple((place.start, place.end) for place in found.places)
             outcomes.append(Outcome(case, spans, None, found.places[0].confidence, ms))
@@ -81,6 +84,26 @@ def _ours(
             hint = (found.nearest.start, found.nearest.end) if found.nearest else None
             outcomes.append(Outcome(case, (), hint, found.confidence, ms))
     return outcomes
+
+
+class Encoding:
+    """Encodes, and tells how many seconds that took since it was last asked."""
+
+    def __init__(self, kept: KeptVectors) -> None:
+        self._kept = kept
+        self._seconds = 0.0
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """As KeptVectors does."""
+        begun = time.perf_counter()
+        vectors = self._kept.encode(texts)
+        self._seconds += time.perf_counter() - begun
+        return vectors
+
+    def taken(self) -> float:
+        """The seconds since the last call."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 def iou(one: Span, other: Span) -> float:
@@ -94,11 +117,7 @@ def calibration_error(outcomes: Iterable[Outcome]) -> float:
 
     A claim that was not found counts with the hint that it was given.
     """
-    pairs = [
-        (one.confidence, bool(one.case.truth and best and iou(best, one.case.truth) >= 0.5))
-        for one in outcomes
-        for best in [one.spans[0] if one.spans else one.hint]
-    ]
+    pairs = [(one.confidence, one.nearest_is_right) for one in outcomes]
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for confidence, right in pairs:
         bins[min(BINS - 1, int(confidence * BINS))].append((confidence, right))
@@ -121,17 +140,28 @@ def _ways_table(ours: Sequence[Outcome], others: dict[str, list[Outcome]]) -> Ta
 
 
 def _kinds_table(ours: Sequence[Outcome]) -> Table:
-    columns = ("claim", "claims", "hit@1", "mean IoU", "start error, ms", "end error, ms", "kept")
+    columns = (
+        "claim",
+        "claims",
+        "hit@1",
+        "mean IoU",
+        "start error, ms",
+        "end error, ms",
+        "kept",
+        "hit@1 with hints",
+    )
     rows = []
     for kind in (*TRUE_BY_RULE, "all of these", PARAPHRASE):
         mine = [one for one in ours if one.case.kind in (TRUE_BY_RULE if kind == "all of these" else (kind,))]
         if mine:
-            hits = [one for one in mine if one.iou >= 0.5 and one.case.truth]
+            hits = [one for one in mine if one.iou >= 0.5]
             starts = _mean(abs(one.spans[0][0] - one.case.truth[0]) for one in hits if one.case.truth)
             ends = _mean(abs(one.spans[0][1] - one.case.truth[1]) for one in hits if one.case.truth)
             iou_text, hit = _located(mine)
             keeping = f"{_mean(bool(one.spans) for one in mine):.1%}"
-            rows.append((kind, str(len(mine)), hit, iou_text, f"{starts:.0f}", f"{ends:.0f}", keeping))
+            hinted = f"{_mean(one.nearest_is_right for one in mine):.3f}"
+            figures = (str(len(mine)), hit, iou_text, f"{starts:.0f}", f"{ends:.0f}", keeping, hinted)
+            rows.append((kind, *figures))
     return Table("What was said, by what became of it", columns, tuple(rows))
 
 

@@ -30,34 +30,22 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """How a claim's meaning stands at a place: cosines, and the share of its words that are there.
+    """How a claim's meaning stands at a place: its `likeness`, and how far the best other place is behind."""
 
-    `margin` is how far the best other place is behind.
-    """
-
-    run: float
-    sentence: float
-    overlap: float
+    likeness: float
     margin: float
 
 
 def of_wording(wording: Wording) -> float:
     """The probability that a claim was said where its words are aligned."""
     return _logistic(
-        -9.0 + 14.0 * wording.score + 1.5 * math.log1p(wording.matched) - 6.0 * wording.contradicted
+        -5.5 + 12.0 * wording.score + 0.7 * math.log1p(wording.matched) - 12.0 * wording.contradicted**2
     )
 
 
-def of_meaning(meaning: Meaning, wording: Wording | None) -> float:
+def of_meaning(meaning: Meaning) -> float:
     """The probability that a place says what a claim says, in other words."""
-    likeness = likeness_of(meaning)
-    contradicted = wording.contradicted if wording else 0.0
-    return _logistic(-9.0 + 12.0 * likeness + 8.0 * meaning.margin - 1.0 * contradicted)
-
-
-def likeness_of(meaning: Meaning) -> float:
-    """By what places are ranked when wording does not decide."""
-    return 0.4 * meaning.run + 0.4 * meaning.sentence + 0.2 * meaning.overlap
+    return _logistic(-6.5 + 6.0 * meaning.likeness + 12.0 * meaning.margin)
 
 
 def _logistic(value: float) -> float:

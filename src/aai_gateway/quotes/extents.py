@@ -18,7 +18,7 @@ LOST_AT_EDGE = 1
 
 
 def with_moved_part(claim: Claim, alignment: Alignment, spoken: Spoken) -> Alignment:
-    """The alignment, and with it the claim's beginning or end where that was said after or before the rest."""
+    """The alignment, with the claim's beginning or end where that was said after or before the rest."""
     weights = spoken.weights_of([token.text for token in claim.tokens])
     gains = -REPLACED * weights
     for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True):

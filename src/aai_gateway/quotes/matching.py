@@ -140,7 +140,7 @@ def wording_of(claim: Claim, alignment: Alignment, spoken: Spoken) -> Wording:
 
 def _meant(run: Run, spoken: Spoken) -> _Place:
     first, last = spoken.words_between(run.first, run.last)
-    return _Place(first, last, "paraphrase", of_meaning(run.meaning, None))
+    return _Place(first, last, "paraphrase", of_meaning(run.meaning))
 
 
 def _merged(better: Sequence[_Place], others: Sequence[_Place]) -> list[_Place]:

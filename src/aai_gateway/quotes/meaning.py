@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aai_gateway.quotes.confidence import Meaning, likeness_of
-from aai_gateway.quotes.spoken import Claim, Floats, Spoken
+from aai_gateway.quotes.confidence import Meaning
+from aai_gateway.quotes.spoken import Claim, Floats, Ints, Spoken
 
 if TYPE_CHECKING:
     from aai_gateway.quotes.embedder import Matrix
 
 LONGEST_RUN = 5
-_NEAREST = 10
+MOST_RUNS = 5
+WORDS_SHARE = 0.1
+"""What the claim's words, by weight, that a run has add to its likeness; cosines of the run, as a whole and of
+its most alike sentence, are the rest."""
+LONGER = 0.01
+"""What each further sentence costs: of two runs as alike, the shorter one says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ def nearest_runs(claim: Claim, vector: Floats, spoken: Spoken, vectors: Matrix) 
     heard = _heard(claim, spoken)
     weights = spoken.weights_of([token.text for token in claim.tokens])
     weights = weights / max(float(weights.sum()), 1e-6)
-    rows = []
+    runs: list[tuple[int, int]] = []
+    likeness: list[Floats] = []
     best, bag = cosines, heard
     for size in range(1, min(LONGEST_RUN, count) + 1):
         if size > 1:
@@ -44,9 +50,9 @@ def nearest_runs(claim: Claim, vector: Floats, spoken: Spoken, vectors: Matrix) 
             bag = np.maximum(bag[:-1], heard[size - 1 :])
         pooled = sums[size:] - sums[:-size]
         run = (pooled @ vector) / np.maximum(np.linalg.norm(pooled, axis=1), 1e-6)
-        firsts = np.arange(count - size + 1)
-        rows.append(np.stack([firsts, firsts + size - 1, run, best, bag @ weights], axis=1))
-    return _ranked(np.concatenate(rows))
+        likeness.append((run + best) / 2 + WORDS_SHARE * (bag @ weights) - LONGER * (size - 1))
+        runs += [(first, first + size - 1) for first in range(count - size + 1)]
+    return _ranked(np.array(runs), np.concatenate(likeness))
 
 
 def _heard(claim: Claim, spoken: Spoken) -> Floats:
@@ -62,18 +68,18 @@ def _heard(claim: Claim, spoken: Spoken) -> Floats:
     return heard
 
 
-def _ranked(rows: Floats) -> list[Run]:
-    found: list[Run] = []
-    likeness = np.array(likeness_of(Meaning(rows[:, 2], rows[:, 3], rows[:, 4], 0)))  # type: ignore[arg-type]
+def _ranked(runs: Ints, likeness: Floats) -> list[Run]:
+    """The best runs that share no sentence; the first one's margin is over the second, the others' over it."""
     left = likeness.copy()
     chosen: list[int] = []
-    while len(chosen) <= _NEAREST and left.max() > -np.inf:
+    while len(chosen) < MOST_RUNS and left.max() > -np.inf:
         best = int(left.argmax())
         chosen.append(best)
-        left[(rows[:, 0] <= rows[best, 1]) & (rows[:, 1] >= rows[best, 0])] = -np.inf
-    for place, best in enumerate(chosen[:_NEAREST]):
-        rival = likeness[chosen[1 if place == 0 else 0]] if len(chosen) > 1 else 0.0
-        first, last, run, sentence, overlap = rows[best].tolist()
-        margin = float(likeness[best] - rival)
-        found.append(Run(int(first), int(last), Meaning(run, sentence, overlap, margin)))
+        left[(runs[:, 0] <= runs[best, 1]) & (runs[:, 1] >= runs[best, 0])] = -np.inf
+    found = []
+    for place, best in enumerate(chosen):
+        rival = chosen[0] if place else chosen[min(1, len(chosen) - 1)]
+        first, last = runs[best].tolist()
+        margin = float(likeness[best] - likeness[rival])
+        found.append(Run(first, last, Meaning(float(likeness[best]), margin)))
     return found
