@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from aai_gateway.quotes.matching import Found, find_quotes
+from aai_gateway.quotes.meaning import Pooled
 from aai_gateway.quotes.spoken import Spoken
 from evaluation.claims import CUT, PARAPHRASE, Case, cases_of
 from evaluation.distortions import ON_THE_SPAN
@@ -70,7 +71,7 @@ def _ours(
     print(f"… meeting {number + 1} of {len(meetings)}", file=sys.stderr, flush=True)
     mine = [case for case in cases if case.meeting == number]
     spoken = Spoken.of(meetings[number].sentences)
-    vectors = kept.encode([sentence.text for sentence in meetings[number].sentences])
+    vectors = Pooled.of(kept.encode([sentence.text for sentence in meetings[number].sentences]))
     clock = Encoding(kept)
     outcomes = []
     for case in mine:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 SAID = 0.5
 """From this confidence on a claim counts as said; below, it is not found."""
+WORDING_DECIDES = 0.5
+"""From this alignment score on, a claim that is not confirmed is contradicted, whatever it means."""
+FULL_MARGIN = 0.2
+"""To be further ahead of the best other place says no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def of_wording(wording: Wording) -> float:
 
 def of_meaning(meaning: Meaning) -> float:
     """The probability that a place says what a claim says, in other words."""
-    return _logistic(-6.5 + 6.0 * meaning.likeness + 12.0 * meaning.margin)
+    return _logistic(-7.5 + 6.4 * meaning.likeness + 16.0 * min(meaning.margin, FULL_MARGIN))
 
 
 def _logistic(value: float) -> float:

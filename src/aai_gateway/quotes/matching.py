@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from aai_gateway.quotes.alignment import Alignment, align
-from aai_gateway.quotes.confidence import SAID, Wording, of_meaning, of_wording
+from aai_gateway.quotes.confidence import SAID, WORDING_DECIDES, Wording, of_meaning, of_wording
 from aai_gateway.quotes.contradictions import contradicted
 from aai_gateway.quotes.extents import to_sentence_edges, with_moved_part
-from aai_gateway.quotes.meaning import Run, nearest_runs
+from aai_gateway.quotes.meaning import Pooled, Run, nearest_runs
 from aai_gateway.quotes.spoken import Claim, Spoken
 from aai_gateway.quotes.windows import Sentence
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Encode: TypeAlias = "Callable[[Sequence[str]], Matrix]"
 Kind: TypeAlias = Literal["verbatim", "close", "paraphrase"]
 
+LIKELY = 0.1
+"""Below this alignment score a place is not worth a closer look."""
 _QUOTATION_MARKS = "\"'“”‘’«» "
 
 
@@ -74,6 +76,13 @@ class _Place:
     last: int
     kind: Kind
     confidence: float
+    score: float = 0.0
+    """The alignment's, where the place was found by words."""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the words say enough: the claim was said here, or it contradicts what was."""
+        return self.confidence >= SAID or self.score >= WORDING_DECIDES
 
 
 def find_quotes(
@@ -81,31 +90,37 @@ def find_quotes(
     sentences: Sequence[Sentence] | Spoken,
     *,
     encode: Encode | None = None,
-    vectors: Matrix | None = None,
+    vectors: Matrix | Pooled | None = None,
 ) -> list[Found | NotFound]:
     """For each claim, in order, where it was said, or that it was not.
 
-    `sentences` may be prepared with `Spoken.of`, for many calls on one transcript. `encode` gives a
-    normalised vector for each text; without it nothing is found by meaning. `vectors` are those of the
-    sentences, a row each; without them the sentences are encoded, if a claim needs it. Raises what `encode`
-    raises, and ValueError when `vectors` has not a row for each sentence.
+    For many calls on one transcript, prepare `sentences` with `Spoken.of` and `vectors` with `Pooled.of`.
+    `encode` gives a normalised vector for each text; without it nothing is found by meaning. `vectors` are
+    those of the sentences, a row each; without them the sentences are encoded, if a claim needs it. Raises
+    what `encode` raises, and ValueError when `vectors` has not a row for each sentence.
     """
     spoken = Spoken.of(sentences)
-    if vectors is not None and len(vectors) != len(spoken.sentences):
-        raise ValueError(f"{len(vectors)} vectors are not one for each of {len(spoken.sentences)} sentences.")
+    if isinstance(vectors, Pooled):
+        pooled: Pooled | None = vectors
+    else:
+        pooled = None if vectors is None else Pooled.of(vectors)
+    if pooled is not None and len(pooled.vectors) != len(spoken.sentences):
+        raise ValueError(
+            f"{len(pooled.vectors)} vectors for {len(spoken.sentences)} sentences: not one each."
+        )
     prepared = [Claim.of(claim.strip(_QUOTATION_MARKS)) for claim in claims]
     places = [by_words(claim, spoken) for claim in prepared]
     unsaid = [
         number
         for number, found in enumerate(places)
-        if prepared[number].tokens and not (found and found[0].confidence >= SAID)
+        if prepared[number].tokens and not any(place.is_decided for place in found)
     ]
     if encode is not None and unsaid and spoken.words:
         asked = encode([claims[number] for number in unsaid])
-        if vectors is None:
-            vectors = spoken.vectors(encode)
+        if pooled is None:
+            pooled = Pooled.of(encode([sentence.text for sentence in spoken.sentences]))
         for number, vector in zip(unsaid, asked, strict=True):
-            runs = nearest_runs(prepared[number], vector, spoken, vectors)
+            runs = nearest_runs(prepared[number], vector, spoken, pooled)
             places[number] = _merged(places[number], [_meant(run, spoken) for run in runs])
     return [_result(claim, found, spoken) for claim, found in zip(claims, places, strict=True)]
 
@@ -122,10 +137,11 @@ def _said(claim: Claim, alignment: Alignment, spoken: Spoken) -> _Place:
     begin, end = alignment.heard
     if same and end - begin + 1 == len(claim.tokens) and not claim.breaks:
         return _Place(alignment.first, alignment.last, "verbatim", 1.0)
-    alignment = with_moved_part(claim, alignment, spoken)
+    if alignment.score >= LIKELY:
+        alignment = with_moved_part(claim, alignment, spoken)
     confidence = of_wording(wording_of(claim, alignment, spoken))
     reached = to_sentence_edges(alignment, spoken)
-    return _Place(reached.first, reached.last, "close", confidence)
+    return _Place(reached.first, reached.last, "close", confidence, alignment.score)
 
 
 def wording_of(claim: Claim, alignment: Alignment, spoken: Spoken) -> Wording:

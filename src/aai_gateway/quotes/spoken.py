@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from rapidfuzz.process import cdist
 
 from aai_gateway.quotes.tokens import Token, is_filler, tokenize, words_of
 from aai_gateway.quotes.windows import Sentence, Word
-
-if TYPE_CHECKING:
-    from aai_gateway.quotes.embedder import Matrix
 
 Floats: TypeAlias = NDArray[np.float32]
 Ints: TypeAlias = NDArray[np.int64]
@@ -86,7 +83,6 @@ class Spoken:
         by_id = np.argsort(self.ids, kind="stable")
         ends = np.cumsum(counts)
         self._places = np.split(by_id, ends[:-1]) if len(ends) else []
-        self._vectors: Matrix | None = None
         self._likeness: dict[str, Floats] = {}
         self._long = [text for text in self.vocabulary if _may_be_near(text)]
         self._long_ids = np.array([self.vocabulary[text] for text in self._long], np.int64)
@@ -95,12 +91,6 @@ class Spoken:
     def of(cls, sentences: Sequence[Sentence] | Spoken) -> Spoken:
         """Sentences prepared; what is prepared already is given back."""
         return sentences if isinstance(sentences, Spoken) else cls(sentences)
-
-    def vectors(self, encode: Callable[[Sequence[str]], Matrix]) -> Matrix:
-        """A row for each sentence, encoded once."""
-        if self._vectors is None:
-            self._vectors = encode([sentence.text for sentence in self.sentences])
-        return self._vectors
 
     def words_between(self, first: int, last: int) -> tuple[int, int]:
         """The first and last word of sentences `first` to `last`, places from 0, inclusive."""
