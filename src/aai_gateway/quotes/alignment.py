@@ -26,6 +26,7 @@ SKIPPED = 0.3
 ELLIPSIS_TOKENS = 120
 """As many tokens an ellipsis leaves out for nothing."""
 _ELLIPSIS_COST = 0.02
+_FURTHER = 0.001
 _SLACK = 8
 
 
@@ -176,14 +177,15 @@ def _table(
 
 
 def _jumped(row: Floats) -> Floats:
-    """A row in which up to ELLIPSIS_TOKENS tokens were skipped for next to nothing."""
-    best: Floats = row.copy()
+    """A row in which up to ELLIPSIS_TOKENS tokens were skipped for next to nothing, the fewer the better."""
+    slope = _FURTHER * np.arange(row.shape[1], dtype=np.float32)
+    best: Floats = row + slope
     width = 1
     while width < ELLIPSIS_TOKENS:
         step = min(width, ELLIPSIS_TOKENS - width)
         best[:, step:] = np.maximum(best[:, step:], best[:, :-step].copy())
         width += step
-    jumped: Floats = np.maximum(row, best - _ELLIPSIS_COST)
+    jumped: Floats = np.maximum(row, best - slope - _ELLIPSIS_COST)
     return jumped
 
 
@@ -218,7 +220,8 @@ def _before_jump(row: Floats, place: int, value: float) -> int:
     if abs(float(row[place]) - value) < 1e-3:
         return place
     begin = max(0, place - ELLIPSIS_TOKENS + 1)
-    return begin + int(row[begin : place + 1].argmax())
+    inside = row[begin : place + 1]
+    return begin + int((inside + _FURTHER * np.arange(len(inside))).argmax())
 
 
 def _apart(best_first: Sequence[Alignment]) -> list[Alignment]:

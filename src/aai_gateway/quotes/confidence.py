@@ -43,13 +43,13 @@ class Meaning:
 def of_wording(wording: Wording) -> float:
     """The probability that a claim was said where its words are aligned."""
     return _logistic(
-        -5.5 + 12.0 * wording.score + 0.7 * math.log1p(wording.matched) - 12.0 * wording.contradicted**2
+        -6.0 + 12.0 * wording.score + 0.7 * math.log1p(wording.matched) - 12.0 * wording.contradicted**2
     )
 
 
 def of_meaning(meaning: Meaning) -> float:
     """The probability that a place says what a claim says, in other words."""
-    return _logistic(-7.5 + 6.4 * meaning.likeness + 16.0 * min(meaning.margin, FULL_MARGIN))
+    return _logistic(-7.8 + 6.4 * meaning.likeness + 16.0 * min(meaning.margin, FULL_MARGIN))
 
 
 def _logistic(value: float) -> float:
