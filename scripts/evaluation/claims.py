@@ -18,7 +18,7 @@ SPANS = 12
 """Spans of a meeting that each distortion is given."""
 FEWEST_WORDS = 8
 OTHER_MEETING, SAME_PROJECT, INVENTED = "another series", "same series", "invented"
-PARAPHRASE = "in other words, by hand"
+REWORDED, OTHER_WORDS = "reworded by hand", "in other words, by hand"
 CUT = "cut at both ends"
 
 
@@ -85,10 +85,12 @@ def _in_other_words(meetings: Sequence[Meeting]) -> Iterator[Case]:
     """The paraphrases are of QMSum's meetings."""
     if not meetings or not meetings[0].name.startswith(QMSUM.stem):
         return
-    for number, first, last, claim in yaml.safe_load(PARAPHRASES.read_text(encoding="utf-8")):
-        if number < len(meetings):
-            said = meetings[number].sentences
-            yield Case(number, PARAPHRASE, claim, (said[first].start, said[last].end))
+    written = yaml.safe_load(PARAPHRASES.read_text(encoding="utf-8"))
+    for kind, name in ((REWORDED, "reworded"), (OTHER_WORDS, "other words")):
+        for number, first, last, claim in written[name]:
+            if number < len(meetings):
+                said = meetings[number].sentences
+                yield Case(number, kind, claim, (said[first].start, said[last].end))
 
 
 def _spans(spoken: Spoken, count: int, chance: random.Random) -> list[tuple[int, int]]:

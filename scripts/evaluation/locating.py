@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aai_gateway.quotes.matching import Found, find_quotes
 from aai_gateway.quotes.meaning import Pooled
 from aai_gateway.quotes.spoken import Spoken
-from evaluation.claims import CUT, PARAPHRASE, Case, cases_of
+from evaluation.claims import CUT, OTHER_WORDS, REWORDED, Case, cases_of
 from evaluation.distortions import ON_THE_SPAN
 from evaluation.meetings import Meeting
 from evaluation.other_ways import OTHER_WAYS, Prepared, Span
@@ -128,15 +128,25 @@ def calibration_error(outcomes: Iterable[Outcome]) -> float:
 
 
 def _ways_table(ours: Sequence[Outcome], others: dict[str, list[Outcome]]) -> Table:
-    columns = ("", "distorted: IoU", "hit@1", "other words: IoU", "hit@1", "results overlap")
+    columns = (
+        "",
+        "distorted: IoU",
+        "hit@1",
+        "reworded: IoU",
+        "hit@1",
+        "other words: hit@1",
+        "results overlap",
+    )
     rows = []
     for name, outcomes in {"this": ours, **others}.items():
         ruled = [one for one in outcomes if one.case.kind in TRUE_BY_RULE]
-        by_hand = [one for one in outcomes if one.case.kind == PARAPHRASE]
+        reworded = [one for one in outcomes if one.case.kind == REWORDED]
+        other_words = [one for one in outcomes if one.case.kind == OTHER_WORDS]
         overlapping = _mean(
             any(iou(a, b) > 0 for a, b in combinations(one.spans, 2)) for one in outcomes if one.case.truth
         )
-        rows.append((name, *_located(ruled), *_located(by_hand), f"{overlapping:.0%}"))
+        located = (*_located(ruled), *_located(reworded), _located(other_words)[1])
+        rows.append((name, *located, f"{overlapping:.0%}"))
     return Table("Locating quotes, every way in one run", columns, tuple(rows))
 
 
@@ -152,7 +162,7 @@ def _kinds_table(ours: Sequence[Outcome]) -> Table:
         "hit@1 with hints",
     )
     rows = []
-    for kind in (*TRUE_BY_RULE, "all of these", PARAPHRASE):
+    for kind in (*TRUE_BY_RULE, "all of these", REWORDED, OTHER_WORDS):
         mine = [one for one in ours if one.case.kind in (TRUE_BY_RULE if kind == "all of these" else (kind,))]
         if mine:
             hits = [one for one in mine if one.iou >= 0.5]
