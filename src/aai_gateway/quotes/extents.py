@@ -20,47 +20,47 @@ LOST_AT_EDGE = 1
 def with_moved_part(claim: Claim, alignment: Alignment, spoken: Spoken) -> Alignment:
     """The alignment, with the claim's beginning or end where that was said after or before the rest."""
     weights = spoken.weights_of([token.text for token in claim.tokens])
-    gains = -REPLACED * weights
-    for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True):
-        if alike:
-            gains[number] = weights[number] * alike
-    sums = np.cumsum(gains)
-    # What stands before the lowest sum or after the highest costs more than it brings.
-    head, tail = int(sums.argmin()) + 1 if sums.min() < 0 else 0, int(sums.argmax()) + 1
-    if claim.breaks or max(head, len(gains) - tail) < FEWEST_MOVED:
+    gains = _gains(alignment, weights)
+    moved = _not_there(gains)
+    both = zip(alignment.pairs, alignment.alike, strict=True)
+    kept = [(pair, alike) for pair, alike in both if pair[0] not in moved]
+    if claim.breaks or len(moved) < FEWEST_MOVED or not kept:
         return alignment
-    moved = range(head) if head >= len(gains) - tail else range(tail, len(gains))
-    kept = [
-        (pair, alike)
-        for pair, alike in zip(alignment.pairs, alignment.alike, strict=True)
-        if pair[0] not in moved
-    ]
-    if not kept:
-        return alignment
+    inside: Floats = weights[moved.start : moved.stop]
+    part = Claim(claim.text, claim.tokens[moved.start : moved.stop], frozenset())
     reach = 2 * len(moved) + 4
     begin = kept[-1][0][1] + 1 if moved.start == 0 else kept[0][0][1] - reach
     grid = np.arange(begin, begin + reach)[None, :]
     grid = np.where((grid >= 0) & (grid < len(spoken.ids)), grid, -1)
-    part = Claim(claim.text, claim.tokens[moved.start : moved.stop], frozenset())
-    inside: Floats = weights[moved.start : moved.stop]
     found = aligned_in(grid, part, spoken, inside)
     if not found or found[0].score < MOVED_SCORE:
         return alignment
-    other = found[0]
     kept += [
         ((number + moved.start, there), alike)
-        for (number, there), alike in zip(other.pairs, other.alike, strict=True)
+        for (number, there), alike in zip(found[0].pairs, found[0].alike, strict=True)
     ]
-    gained = float(inside.sum()) * other.score - float(gains[moved.start : moved.stop].sum())
+    gained = float(inside.sum()) * found[0].score - float(gains[moved.start : moved.stop].sum())
+    score = min(1.0, alignment.score + gained / float(weights.sum()))
     places = [spoken.tokens[there] for (_, there), _ in kept]
-    kept.sort()
-    return Alignment(
-        min(token.first for token in places),
-        max(token.last for token in places),
-        min(1.0, alignment.score + gained / float(weights.sum())),
-        tuple(pair for pair, _ in kept),
-        tuple(alike for _, alike in kept),
-    )
+    first, last = min(token.first for token in places), max(token.last for token in places)
+    pairs, alike = zip(*sorted(kept), strict=True)
+    return Alignment(first, last, score, pairs, alike)
+
+
+def _gains(alignment: Alignment, weights: Floats) -> Floats:
+    """What each of the claim's tokens brings, or costs where it is not there."""
+    gains: Floats = -REPLACED * weights
+    for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True):
+        if alike:
+            gains[number] = weights[number] * alike
+    return gains
+
+
+def _not_there(gains: Floats) -> range:
+    """The beginning or the end of the claim that costs more than it brings, the longer of the two."""
+    sums = np.cumsum(gains)
+    head, tail = int(sums.argmin()) + 1 if sums.min() < 0 else 0, int(sums.argmax()) + 1
+    return range(head) if head >= len(gains) - tail else range(tail, len(gains))
 
 
 def to_sentence_edges(alignment: Alignment, spoken: Spoken) -> Alignment:
