@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from aai_gateway.quotes.alignment import Alignment
 from aai_gateway.quotes.spoken import Claim, Spoken
-from aai_gateway.quotes.tokens import NEGATIONS
+from aai_gateway.quotes.tokens import NEGATIONS, pieces_of
+
+NEAR_BY = 2
+"""Tokens on either side in which a word that is only out of its order may be."""
 
 
 def contradicted(claim: Claim, alignment: Alignment, spoken: Spoken) -> float:
@@ -15,37 +18,49 @@ def contradicted(claim: Claim, alignment: Alignment, spoken: Spoken) -> float:
     A claim that leaves out many words may leave out a "not" too; one that differs in nothing but a "not"
     says the opposite.
     """
-    heard = {there for _, there in alignment.pairs}
-    kept = {number for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True) if alike > 0}
-    lost = [number for number in range(len(claim.tokens)) if number not in kept]
+    place_of = dict(alignment.pairs)
+    replaced = {
+        number for (number, _), alike in zip(alignment.pairs, alignment.alike, strict=True) if alike == 0
+    }
+    lost = [number for number in range(len(claim.tokens)) if number not in place_of or number in replaced]
     begin, end = alignment.heard
+    heard = set(place_of.values())
     missed = [
         there
         for there in range(begin, end + 1)
         if there not in heard and not spoken.filler[there] and not claim.breaks
     ]
-    near = {token.text for token in spoken.tokens[max(0, begin - 2) : end + 3]}
     names = _names(claim)
-    wrong = sum(_changes_sense(claim.tokens[number].text, near, number in names) for number in lost)
-    unsaid = [spoken.tokens[there].text for there in missed] + [
-        spoken.tokens[there].text
-        for (_, there), alike in zip(alignment.pairs, alignment.alike, strict=True)
-        if alike == 0
-    ]
-    wrong += sum(text in NEGATIONS for text in unsaid)
+    wrong, at = 0, begin
+    for number in range(len(claim.tokens)):
+        at = place_of.get(number, at)
+        if number in replaced or number not in place_of:
+            wrong += _changes_sense(claim, number, number in names, spoken, at)
+    unsaid = [*missed, *(place_of[number] for number in replaced)]
+    wrong += sum(spoken.tokens[there].text in NEGATIONS for there in unsaid)
     return min(1.0, wrong / max(1, len(lost) + len(missed)))
 
 
-def _changes_sense(text: str, near: set[str], is_name: bool) -> bool:
-    """Whether a token that the place does not have says something else. "One" is seldom a number."""
-    if text in NEGATIONS:
+def _changes_sense(claim: Claim, number: int, is_name: bool, spoken: Spoken, at: int) -> bool:
+    """Whether a token of the claim that is not at its place says something else. "One" is seldom a number."""
+    token = claim.tokens[number]
+    if token.text in NEGATIONS:
         return True
-    return text not in near and (is_name or (text[0].isdigit() and text not in {"1", "1st"}))
+    near = spoken.tokens[max(0, at - NEAR_BY) : at + NEAR_BY + 1]
+    if any(token.text == other.text for other in near):
+        return False
+    if not token.text[0].isdigit() or token.text in {"1", "1st"}:
+        return is_name
+    # Where a claim is cut, it may have the end of a longer number: "five" of "twenty-five".
+    cut = {0, len(claim.tokens) - 1, *claim.breaks, *(one - 1 for one in claim.breaks)}
+    parts = {part for other in near for word in spoken.words_of(other) for part in pieces_of(word)}
+    said = [part for word in claim.words_of(token) for part in pieces_of(word)]
+    return number not in cut or not parts.issuperset(said)
 
 
 def _names(claim: Claim) -> set[int]:
     """The numbers of the tokens whose word begins with a capital inside a sentence, "I" aside."""
-    words = claim.text.split()
+    words = claim.words
     return {
         number
         for number, token in enumerate(claim.tokens)

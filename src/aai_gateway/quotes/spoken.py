@@ -56,6 +56,15 @@ class Claim:
             words += len(part.split())
         return cls(text, tuple(tokens), frozenset(breaks[1:]))
 
+    @property
+    def words(self) -> list[str]:
+        """What the tokens' numbers of words count: the text's words without ellipses."""
+        return _ELLIPSIS.sub(" ", self.text).split()
+
+    def words_of(self, token: Token) -> list[str]:
+        """The words that a token was made of."""
+        return self.words[token.first : token.last + 1]
+
 
 class Spoken:
     """A transcript's sentences, prepared. Make it with `Spoken.of`."""
@@ -91,6 +100,10 @@ class Spoken:
     def of(cls, sentences: Sequence[Sentence] | Spoken) -> Spoken:
         """Sentences prepared; what is prepared already is given back."""
         return sentences if isinstance(sentences, Spoken) else cls(sentences)
+
+    def words_of(self, token: Token) -> list[str]:
+        """The words that a token was made of."""
+        return [word.text for word in self.words[token.first : token.last + 1]]
 
     def words_between(self, first: int, last: int) -> tuple[int, int]:
         """The first and last word of sentences `first` to `last`, places from 0, inclusive."""
