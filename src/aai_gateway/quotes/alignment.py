@@ -7,9 +7,10 @@ skipped, at a cost by its weight: a rare word costs more than a common one, a fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def align(claim: Claim, spoken: Spoken) -> list[Alignment]:
     regions = _regions(claim, spoken, weights)
     if len(regions):
         found += aligned_in(regions, claim, spoken, weights)
-    return _apart(found)
+    return apart(found, spoken)
 
 
 def same_tokens(claim: Claim, spoken: Spoken) -> list[Alignment]:
@@ -224,10 +225,23 @@ def _before_jump(row: Floats, place: int, value: float) -> int:
     return begin + int((inside + _FURTHER * np.arange(len(inside))).argmax())
 
 
-def _apart(best_first: Sequence[Alignment]) -> list[Alignment]:
-    """Those that share no word with a better one."""
-    kept: list[Alignment] = []
+class Words(Protocol):
+    """Consecutive words: the numbers of the first and the last, inclusive."""
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+T = TypeVar("T", bound=Words)
+
+
+def apart(best_first: Iterable[T], spoken: Spoken) -> list[T]:
+    """Those that share no word with one before."""
+    taken, kept = bytearray(len(spoken.words)), []
     for one in best_first:
-        if not any(one.first <= other.last and other.first <= one.last for other in kept):
+        if not any(taken[one.first : one.last + 1]):
+            taken[one.first : one.last + 1] = bytes([1]) * (one.last - one.first + 1)
             kept.append(one)
     return kept

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from aai_gateway.quotes.alignment import Alignment, align
+from aai_gateway.quotes.alignment import Alignment, align, apart
 from aai_gateway.quotes.confidence import SAID, WORDING_DECIDES, Wording, of_meaning, of_wording
 from aai_gateway.quotes.contradictions import contradicted
 from aai_gateway.quotes.extents import to_sentence_edges, with_moved_part
@@ -121,7 +121,7 @@ def find_quotes(
             pooled = Pooled.of(encode([sentence.text for sentence in spoken.sentences]))
         for number, vector in zip(unsaid, asked, strict=True):
             runs = nearest_runs(prepared[number], vector, spoken, pooled)
-            places[number] = _merged(places[number], [_meant(run, spoken) for run in runs])
+            places[number] = _merged(places[number], [_meant(run, spoken) for run in runs], spoken)
     return [_result(claim, found, spoken) for claim, found in zip(claims, places, strict=True)]
 
 
@@ -129,7 +129,7 @@ def by_words(claim: Claim, spoken: Spoken) -> list[_Place]:
     """The places that a claim's words align with, likeliest first, not overlapping."""
     written = [_Place(first, last, "verbatim", 1.0) for first, last in spoken.written(claim.text)]
     aligned = [_said(claim, one, spoken) for one in align(claim, spoken)]
-    return _merged(written, sorted(aligned, key=lambda place: -place.confidence))
+    return _merged(written, sorted(aligned, key=lambda place: -place.confidence), spoken)
 
 
 def _said(claim: Claim, alignment: Alignment, spoken: Spoken) -> _Place:
@@ -159,13 +159,9 @@ def _meant(run: Run, spoken: Spoken) -> _Place:
     return _Place(first, last, "paraphrase", of_meaning(run.meaning))
 
 
-def _merged(better: Sequence[_Place], others: Sequence[_Place]) -> list[_Place]:
+def _merged(better: Sequence[_Place], others: Sequence[_Place], spoken: Spoken) -> list[_Place]:
     """All that do not overlap one that is likelier; of two as likely, the one of `better`."""
-    kept: list[_Place] = []
-    for place in sorted([*better, *others], key=lambda one: -one.confidence):
-        if not any(place.first <= other.last and other.first <= place.last for other in kept):
-            kept.append(place)
-    return kept
+    return apart(sorted([*better, *others], key=lambda one: -one.confidence), spoken)
 
 
 def _result(claim: str, places: Sequence[_Place], spoken: Spoken) -> Found | NotFound:
