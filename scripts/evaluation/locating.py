@@ -145,7 +145,8 @@ def _ways_table(ours: Sequence[Outcome], others: dict[str, list[Outcome]]) -> Ta
         overlapping = _mean(
             any(iou(a, b) > 0 for a, b in combinations(one.spans, 2)) for one in outcomes if one.case.truth
         )
-        located = (*_located(ruled), *_located(reworded), _located(other_words)[1])
+        hinted = f"{_mean(one.nearest_is_right for one in other_words):.3f}" if other_words else "–"
+        located = (*_located(ruled), *_located(reworded), hinted)
         rows.append((name, *located, f"{overlapping:.0%}"))
     return Table("Locating quotes, every way in one run", columns, tuple(rows))
 

@@ -18,6 +18,8 @@ from aai_gateway.quotes.spoken import Claim, Floats, Ints, Spoken
 
 REGIONS = 6
 """Places that are looked at closely."""
+LIKELY = 0.1
+"""Below this score a place is not worth a closer look, if there is a better one."""
 REPLACED = 0.3
 """What a claim's token costs, of its weight, where another stands in the transcript."""
 LEFT_OUT = 0.35
@@ -130,13 +132,13 @@ def _voted(texts: Sequence[str], weights: Floats, spoken: Spoken) -> list[int]:
 
 
 def aligned_in(regions: Ints, claim: Claim, spoken: Spoken, weights: Floats) -> list[Alignment]:
-    """The best alignment in each of (regions, tokens) numbers of tokens, -1 for none; best first."""
+    """The best alignments in (regions, tokens) numbers of tokens, -1 for none: one a region, best first."""
     rows, scores, jumps = _table(claim, spoken, weights, regions)
-    whole = float(weights.sum())
+    ends = rows[-1].argmax(axis=1)
+    reached = rows[-1].max(axis=1) / float(weights.sum())
     found = []
-    for region, positions in enumerate(regions):
-        end = int(rows[-1][region].argmax())
-        score = float(rows[-1][region][end]) / whole
+    for region in np.flatnonzero(reached >= min(LIKELY, reached.max())).tolist():
+        positions, end, score = regions[region], int(ends[region]), float(reached[region])
         path = _traced(region, end, rows, scores, jumps, weights)
         pairs = [(i, int(positions[j])) for i, j in path if positions[j] >= 0]
         if pairs:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from aai_gateway.quotes.alignment import Alignment, align, apart
+from aai_gateway.quotes.alignment import LIKELY, Alignment, align, apart
 from aai_gateway.quotes.confidence import SAID, WORDING_DECIDES, Wording, of_meaning, of_wording
 from aai_gateway.quotes.contradictions import contradicted
 from aai_gateway.quotes.extents import to_sentence_edges, with_moved_part
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Encode: TypeAlias = "Callable[[Sequence[str]], Matrix]"
 Kind: TypeAlias = Literal["verbatim", "close", "paraphrase"]
 
-LIKELY = 0.1
-"""Below this alignment score a place is not worth a closer look."""
 _QUOTATION_MARKS = "\"'“”‘’«» "
 
 
