@@ -151,7 +151,7 @@ def test_finding_by_words_loads_no_torch():
 
 COMMON = """
 the a of to and so it is not no um you know I mean five twenty-five hundred first 25% $5 don't can't
-boat. Boat boats, ferry? clinic colour centre – naïve island weekday! pier; rust county
+boat. Boat boats, ferry? clinic colour centre – “naïve” island weekday! pier; rust county
 """
 OTHERS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6)
 WORDS = st.sampled_from(COMMON.split()) | OTHERS
@@ -166,7 +166,7 @@ def test_any_span_given_word_for_word_comes_back_exactly(sentences, data):
     first = data.draw(st.integers(0, len(spoken.words) - 4))
     last = data.draw(st.integers(first + 3, len(spoken.words) - 1))
     text = " ".join(word.text for word in spoken.words[first : last + 1])
-    assume(text.strip("\"'“”‘’«» ") == text and len(spoken.written(text)) == 1)
+    assume(len(spoken.written(text)) == 1)
     place = only(text, spoken).places[0]
     assert ("verbatim", text) == (place.kind, place.text)
     assert (spoken.words[first].start, spoken.words[last].end) == (place.start, place.end)

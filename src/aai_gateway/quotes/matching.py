@@ -106,7 +106,7 @@ def find_quotes(
         raise ValueError(
             f"{len(pooled.vectors)} vectors for {len(spoken.sentences)} sentences: not one each."
         )
-    prepared = [Claim.of(claim.strip(_QUOTATION_MARKS)) for claim in claims]
+    prepared = [Claim.of(claim) for claim in claims]
     places = [by_words(claim, spoken) for claim in prepared]
     unsaid = [
         number
@@ -125,7 +125,8 @@ def find_quotes(
 
 def by_words(claim: Claim, spoken: Spoken) -> list[_Place]:
     """The places that a claim's words align with, likeliest first, not overlapping."""
-    written = [_Place(first, last, "verbatim", 1.0) for first, last in spoken.written(claim.text)]
+    exact = spoken.written(claim.text) or spoken.written(claim.text.strip(_QUOTATION_MARKS))
+    written = [_Place(first, last, "verbatim", 1.0) for first, last in exact]
     aligned = [_said(claim, one, spoken) for one in align(claim, spoken)]
     return _merged(written, sorted(aligned, key=lambda place: -place.confidence), spoken)
 
