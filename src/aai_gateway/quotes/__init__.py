@@ -11,20 +11,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aai_gateway.quotes.finder import BestQuotes, best_quotes, open_index, search
     from aai_gateway.quotes.index import QuoteIndex
+    from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
     from aai_gateway.quotes.passages import Quote
+    from aai_gateway.quotes.spoken import Spoken
     from aai_gateway.quotes.windows import Sentence
 
 _HOMES = {
     "BestQuotes": "aai_gateway.quotes.finder",
+    "Found": "aai_gateway.quotes.matching",
+    "Match": "aai_gateway.quotes.matching",
+    "NotFound": "aai_gateway.quotes.matching",
     "Quote": "aai_gateway.quotes.passages",
     "QuoteIndex": "aai_gateway.quotes.index",
     "Sentence": "aai_gateway.quotes.windows",
+    "Spoken": "aai_gateway.quotes.spoken",
     "best_quotes": "aai_gateway.quotes.finder",
+    "find_quotes": "aai_gateway.quotes.matching",
     "open_index": "aai_gateway.quotes.finder",
     "search": "aai_gateway.quotes.finder",
 }
 
-__all__ = ["BestQuotes", "Quote", "QuoteIndex", "Sentence", "best_quotes", "open_index", "search"]
+__all__ = [
+    "BestQuotes",
+    "Found",
+    "Match",
+    "NotFound",
+    "Quote",
+    "QuoteIndex",
+    "Sentence",
+    "Spoken",
+    "best_quotes",
+    "find_quotes",
+    "open_index",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

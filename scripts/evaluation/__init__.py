@@ -1,0 +1,1 @@
+"""How well quotes are found, measured on meetings: `scripts/eval quotes`."""
