@@ -16,7 +16,7 @@ from aai_gateway.cli.client_options import (
 )
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
-from aai_gateway.quotes.index import namespace_of
+from aai_gateway.quotes.index_folder import namespace_of
 
 
 @pytest.fixture(autouse=True)

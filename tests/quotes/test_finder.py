@@ -13,7 +13,7 @@ from aai_gateway.emulator import EmulatorConfig, running_emulator, sample_path
 from aai_gateway.errors import ConfigurationError
 from aai_gateway.quotes import best_quotes, open_index, search
 from aai_gateway.quotes.finder import locate
-from aai_gateway.quotes.index import namespace_of
+from aai_gateway.quotes.index_folder import namespace_of
 from aai_gateway.quotes.passages import overlap
 from aai_gateway.quotes.windows import numbered
 from aai_gateway.settings import Settings, get_settings

@@ -52,4 +52,6 @@ def test_a_quote_as_plain_data():
         "first": 3,
         "last": 4,
         "claim": "yes",
+        "before": "",
+        "after": "",
     } == QUOTE.as_dict()

@@ -96,7 +96,7 @@ def named_transcript(client: aai.Client, source: str, *, speakers: bool) -> aai.
 
 def namespace_for(namespace: str | None, key: str | None) -> str:
     """The index's namespace: as given, else the virtual key's own. Raises ConfigurationError."""
-    from aai_gateway.quotes.index import namespace_of
+    from aai_gateway.quotes.index_folder import namespace_of
 
     return namespace if namespace is not None else namespace_of(virtual_key(key))
 

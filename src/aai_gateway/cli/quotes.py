@@ -100,7 +100,7 @@ def search(
     from aai_gateway.quotes import open_index
 
     with open_index(place) as index:
-        found = index.search(text, n, transcript_id=transcript)
+        found = index.search(text, n, transcript_ids=None if transcript is None else [transcript])
         stored = index.count()
     if as_json:
         print_json([quote.as_dict() for quote in found])

@@ -20,7 +20,8 @@ from aai_gateway.demo import books
 from aai_gateway.demo.screen import Screen
 from aai_gateway.emulator import sample_path
 from aai_gateway.errors import GatewayError
-from aai_gateway.quotes.index import QuoteIndex, namespace_of
+from aai_gateway.quotes.index import QuoteIndex
+from aai_gateway.quotes.index_folder import namespace_of
 from aai_gateway.quotes.windows import numbered
 
 if TYPE_CHECKING:

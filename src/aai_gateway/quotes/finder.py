@@ -53,7 +53,7 @@ def search(text: str, n: int = 5, *, namespace: str, transcript_id: str | None =
     Over this machine's index; `namespace` as when the transcripts were added. Raises IndexUnavailable.
     """
     with open_index(namespace) as index:
-        return index.search(text, n, transcript_id=transcript_id)
+        return index.search(text, n, transcript_ids=None if transcript_id is None else [transcript_id])
 
 
 def best_quotes(

@@ -1,27 +1,47 @@
-"""The quote index: sentence windows and their vectors in Chroma, in process, under one folder.
+"""The quote index: what was said in many transcripts, to be found by meaning and by its words.
 
-One collection for each embedding model and namespace: a `where` over everybody's windows is slow, and
-nobody's windows are another's business. Chroma's in-process store takes one writer: two processes that
-write lose vectors without an error. So each write holds a file lock and opens the store afresh, to begin from
-what the last writer left. In one process, share one QuoteIndex for a folder.
+Each namespace has a folder of its own: nobody's windows are another's business, and a store that breaks is
+one team's. In it `library.db` is the truth (`library.py`), and `chroma` the index over it (`vector_index.py`)
+unless that is on a Chroma server. What is added is saved as it is encoded: a run that is killed goes on where
+it was. In one process, share one QuoteIndex for a namespace.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import datetime
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from threading import RLock
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from aai_gateway.errors import IndexUnavailable
-from aai_gateway.quotes.passages import Quote, confidence_of, without_overlaps
-from aai_gateway.quotes.windows import Sentence, Window, windows
+from aai_gateway.quotes.index_folder import (
+    LIBRARY_FILE,
+    STORE_FOLDER,
+    clear_former,
+    namespace_folder,
+    one_writer,
+)
+from aai_gateway.quotes.library import IndexedTranscript, Library, WindowHit
+from aai_gateway.quotes.matrix_cache import MATRICES
+from aai_gateway.quotes.packing import window_span
+from aai_gateway.quotes.passages import Quote, without_overlaps
+from aai_gateway.quotes.vector_index import StoreBroken, VectorIndex
+from aai_gateway.quotes.window_search import (
+    EXACT_UP_TO,
+    Filters,
+    Wanted,
+    any_word,
+    fused,
+    scan,
+    window_quote,
+    windows_of_speaker,
+)
+from aai_gateway.quotes.windows import Sentence
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,41 +51,41 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = ParamSpec("P")
 
-STORE_FILE = "chroma.sqlite3"
-LOCK_FILE = "writer.lock"
 LOCK_WAIT = 10.0
-
-
-def namespace_of(key: str) -> str:
-    """The namespace of a virtual key's holder: 16 hex digits from which the key cannot be told."""
-    return hashlib.sha256(key.removeprefix("Bearer ").strip().encode()).hexdigest()[:16]
+# Sentences that are encoded and saved at a time: what a kill can cost, some seconds' work.
+SLICE = 512
+# A store with more windows than this is made again by the next write, not while somebody waits for a search.
+MEND_UP_TO = 10_000
+# Windows that each way of looking hands to the ranking.
+DEPTH = 50
 
 
 def _reported(
     method: Callable[Concatenate[QuoteIndex, P], T],
 ) -> Callable[Concatenate[QuoteIndex, P], T]:
-    """Turn what Chroma and the file system raise into IndexUnavailable with advice."""
+    """One call at a time; what SQLite and the file system raise becomes IndexUnavailable with advice."""
 
     @wraps(method)
     def call(self: QuoteIndex, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        from chromadb.errors import ChromaError
-
-        try:
-            return method(self, *args, **kwargs)
-        except (ChromaError, OSError, ValueError) as error:
-            raise IndexUnavailable(
-                f"The quote index in {self.folder} cannot be used ({error}). It can be made again: move the "
-                "folder away, then run `aai-gateway quotes index` on the transcripts."
-            ) from error
+        with self._mutex:
+            try:
+                return method(self, *args, **kwargs)
+            except (sqlite3.Error, OSError) as error:
+                raise IndexUnavailable(
+                    f"The quote index in {self.home} cannot be used ({error}). It can be made again: move "
+                    "the folder away, then run `aai-gateway quotes index` on the transcripts."
+                ) from error
 
     return call
 
 
 class QuoteIndex:
-    """Windows of many transcripts, to be found by meaning. Use it as a context manager, or `close()` it.
+    """What was said in many transcripts. Use it as a context manager, or `close()` it.
 
     `folder` is made when the first transcript is added. `namespace` separates those who must not find each
-    other's windows; `lock_wait` is how many seconds a write waits for another process's write to end.
+    other's windows. `chroma_url` is a Chroma server that several may write to; without it, one process at a
+    time writes, and another waits `lock_wait` seconds for it to end. `on_notice` is told, in a sentence each,
+    what was found broken and mended. Every method may raise IndexUnavailable.
     """
 
     def __init__(
@@ -74,15 +94,22 @@ class QuoteIndex:
         embedder: Embedder,
         *,
         namespace: str = "default",
+        chroma_url: str | None = None,
         lock_wait: float = LOCK_WAIT,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:
         if find_spec("chromadb") is None:
             raise IndexUnavailable("Quotes need the extra packages: pip install 'aai-gateway[quotes]'.")
         self.folder = folder
         self.embedder = embedder
         self.namespace = namespace
+        self.home = namespace_folder(folder, namespace)
+        self._chroma_url = chroma_url
         self._lock_wait = lock_wait
-        self._client: Any = None
+        self._on_notice = on_notice or (lambda text: None)
+        self._opened: tuple[Library, VectorIndex] | None = None
+        self._looked_after = False
+        self._mutex = RLock()
 
     def __enter__(self) -> QuoteIndex:
         return self
@@ -93,224 +120,268 @@ class QuoteIndex:
         self.close()
 
     def close(self) -> None:
-        """Close the store. The index opens it again when it is used again."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Close the files. The index opens them again when it is used again."""
+        with self._mutex:
+            if self._opened is not None:
+                library, store = self._opened
+                self._opened = None
+                store.close()
+                library.close()
 
     @_reported
-    def add(self, transcript_id: str, sentences: Sequence[Sentence], *, region: str = "us") -> int:
-        """Store a transcript's windows and return how many it has.
+    def add(
+        self,
+        transcript_id: str,
+        sentences: Sequence[Sentence],
+        *,
+        region: str = "us",
+        created_at: datetime | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Store a transcript and return how many windows it has.
 
-        Adding it again changes nothing, encodes only windows whose text is new, and removes windows that it
-        no longer has. Raises IndexUnavailable when the store cannot be used or another process keeps writing.
+        Adding it again encodes only sentences whose text is new: none when nothing changed, the rest when an
+        earlier run was killed. Its former version is found until all is encoded. `on_progress` is told how
+        many sentences are encoded, and of how many.
         """
-        entries = {entry.id: entry for entry in _entries(transcript_id, region, sentences)}
-        vectors = self._encode(_changed(entries, _stored(self._reading(), transcript_id)))
-        with self._writing() as collection:
-            stored = _stored(collection, transcript_id)
-            changed = _changed(entries, stored)
-            vectors |= self._encode([entry for entry in changed if entry.id not in vectors])
-            # New windows first: a transcript that is cut short here is found twice rather than not at all.
-            for batch in self._batches(changed):
-                collection.upsert(
-                    ids=[entry.id for entry in batch],
-                    embeddings=[vectors[entry.id] for entry in batch],
-                    documents=[entry.text for entry in batch],
-                    metadatas=[entry.metadata for entry in batch],
-                )
-            self._delete(collection, [id_ for id_ in stored if id_ not in entries])
-        return len(entries)
+        if not sentences:
+            self.delete(transcript_id)
+            return 0
+        with self._writing() as (library, store):
+            key = library.begin(transcript_id, sentences, region, created_at)
+            windows = self._encode(library, key, on_progress)
+            store.settle()
+        return windows
+
+    @_reported
+    def resume(self, on_progress: Callable[[int, int], None] | None = None) -> list[str]:
+        """Finish what a killed run has left, and return the ids of the transcripts that were finished."""
+        if self._reading() is None:
+            return []
+        with self._writing() as (library, store):
+            keys = library.unfinished(self.embedder.name)
+            ids = [library.transcript_id(key) for key in keys]
+            for key in keys:
+                self._encode(library, key, on_progress)
+            store.settle()
+        return ids
 
     @_reported
     def delete(self, transcript_id: str) -> int:
-        """Remove a transcript's windows and return how many there were. Raises IndexUnavailable."""
+        """Remove a transcript and return how many windows it had."""
+        return self.remove([transcript_id])
+
+    @_reported
+    def remove(self, transcript_ids: Collection[str]) -> int:
+        """Remove transcripts, those that are not there too, and return how many windows they had."""
+        before = self.count()
         if self._reading() is None:
             return 0
-        with self._writing() as collection:
-            ids: list[str] = collection.get(where={"transcript_id": transcript_id}, include=[])["ids"]
-            self._delete(collection, ids)
-        return len(ids)
+        with self._writing() as (library, store):
+            for transcript_id in transcript_ids:
+                library.delete(transcript_id)
+            store.settle()
+        return before - self.count()
+
+    @_reported
+    def keep_only(self, transcript_ids: Collection[str]) -> list[str]:
+        """Remove every transcript that is not among these, and return the ids of those removed."""
+        library = self._reading()
+        kept = set(transcript_ids)
+        gone = [id_ for id_ in library.ids() if id_ not in kept] if library is not None else []
+        if gone:
+            self.remove(gone)
+        return gone
+
+    @_reported
+    def rebuild(self) -> int:
+        """Make the vector store again from the library, encoding nothing; how many windows it has."""
+        if self._reading() is None:
+            return 0
+        with self._writing() as (_, store):
+            store.start_over()
+        return self.count()
 
     @_reported
     def count(self) -> int:
-        """How many windows this namespace has for this embedding model. Raises IndexUnavailable."""
-        collection = self._reading()
-        return int(collection.count()) if collection is not None else 0
+        """How many windows this namespace has for this embedding model."""
+        return sum(transcript.windows for transcript in self.transcripts())
 
     @_reported
-    def search(self, text: str, n: int = 5, *, transcript_id: str | None = None) -> list[Quote]:
-        """The `n` passages nearest in meaning to `text`, best first, none overlapping another.
+    def transcripts(self) -> list[IndexedTranscript]:
+        """The transcripts that can be found, those that were added first first."""
+        library = self._reading()
+        return library.transcripts(self.embedder.name) if library is not None else []
 
-        Over every transcript of the namespace, or inside one. Raises IndexUnavailable.
+    @_reported
+    def sentences(self, transcript_id: str) -> list[Sentence]:
+        """A transcript's sentences with their words; none when it is not in the index."""
+        library = self._reading()
+        key = library.current_key(transcript_id, self.embedder.name) if library is not None else None
+        return library.sentences(key) if library is not None and key is not None else []
+
+    @_reported
+    def vectors(self, transcript_id: str) -> Matrix | None:
+        """A normalised float32 row for each of a transcript's sentences; None when it is not in the index."""
+        library = self._reading()
+        key = library.current_key(transcript_id, self.embedder.name) if library is not None else None
+        return self._vectors(library, key) if library is not None and key is not None else None
+
+    @_reported
+    def search(
+        self,
+        text: str,
+        n: int = 5,
+        *,
+        transcript_ids: Sequence[str] | None = None,
+        speaker: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Quote]:
+        """The `n` passages that are most about `text`, best first, none overlapping another.
+
+        Over every transcript of the namespace, or of some ids, one speaker, a time (from `since` to `until`).
         """
-        if n < 1 or not text.strip():
+        library = self._reading()
+        if n < 1 or not text.strip() or library is None:
             return []
-        if transcript_id is not None:
-            return without_overlaps(self.candidates(transcript_id, [text])[0], n)
-        collection = self._reading()
-        total = collection.count() if collection is not None else 0
-        if total == 0:
-            return []
-        vectors = self.embedder.encode([text])
-        # A window overlaps two others, so this many leave n; channels that talk at once may need more.
-        wanted = min(total, 3 * n)
-        while True:
-            found = without_overlaps(_nearest(collection, vectors, wanted), n)
-            if len(found) == n or wanted == total:
-                return found
-            wanted = min(total, wanted * 2)
+        self._look_after()
+        filters = Filters(transcript_ids, speaker, since, until)
+        every = library.transcripts(self.embedder.name)
+        chosen = [transcript for transcript in every if filters.allows(transcript)]
+        wanted = _wanted(library, speaker, chosen, every=len(chosen) == len(every))
+        vector = self.embedder.encode([text])[0]
+        depth = max(DEPTH, 3 * n)
+        dense = self._nearest(library, vector, depth, chosen, wanted)
+        lexical = library.lexical(any_word(text), depth, wanted)
+        return self._ranked(library, vector, n, chosen, dense, lexical)
 
     @_reported
     def candidates(self, transcript_id: str, texts: Sequence[str]) -> list[list[Quote]]:
-        """For each text, every window of one transcript, best first; exact, not approximate.
-
-        Raises IndexUnavailable.
-        """
-        collection = self._reading()
-        if collection is None or not texts:
+        """For each text, every window of one transcript, best first by meaning."""
+        chosen = [transcript for transcript in self.transcripts() if transcript.id == transcript_id]
+        library = self._reading()
+        if library is None or not texts or not chosen:
             return [[] for _ in texts]
-        stored = collection.get(
-            where={"transcript_id": transcript_id}, include=["documents", "metadatas", "embeddings"]
-        )
-        if not stored["ids"]:
-            return [[] for _ in texts]
-        cosines = self.embedder.encode(texts) @ stored["embeddings"].T
-        return [_ranked(stored["documents"], stored["metadatas"], row) for row in cosines]
+        vectors = self.embedder.encode(texts)
+        model, n = self.embedder.name, chosen[0].windows
+        return [
+            [
+                window_quote(library, chosen[0], hit.number, hit.score)
+                for hit in scan(library, model, row, n, chosen)
+            ]
+            for row in vectors
+        ]
 
-    def _encode(self, entries: Sequence[_Entry]) -> dict[str, Any]:
-        if not entries:
-            return {}
-        vectors = self.embedder.encode([entry.text for entry in entries])
-        return {entry.id: vector for entry, vector in zip(entries, vectors, strict=True)}
+    def _encode(
+        self, library: Library, key: int, on_progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Encode what is left of a version, saving slice by slice; how many windows it has."""
+        model = self.embedder.name
+        sentences = library.sentences(key)
+        done, total = library.encoded(key, model), len(sentences)
+        known = library.known_vectors(library.transcript_id(key), model) if done < total else {}
+        while done < total:
+            texts = [sentence.text for sentence in sentences[done : done + SLICE]]
+            new = list(dict.fromkeys(text for text in texts if text not in known))
+            if new:
+                known.update(zip(new, self.embedder.encode(new), strict=True))
+            library.save_vectors(key, model, done, [known[text] for text in texts])
+            done += len(texts)
+            if on_progress is not None:
+                on_progress(done, total)
+        return library.finish(key, model)
 
-    def _delete(self, collection: Any, ids: Sequence[str]) -> None:
-        for batch in self._batches(ids):
-            collection.delete(ids=list(batch))
+    def _vectors(self, library: Library, key: int) -> Matrix:
+        model = self.embedder.name
+        return MATRICES.get(("sentences", library.id, model, key), lambda: library.vectors(key, model))
 
-    def _batches(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
-        size: int = self._client.get_max_batch_size()
-        return (items[start : start + size] for start in range(0, len(items), size))
+    def _nearest(
+        self,
+        library: Library,
+        vector: Matrix,
+        n: int,
+        chosen: Sequence[IndexedTranscript],
+        wanted: Wanted | None,
+    ) -> list[WindowHit]:
+        """The windows nearest to a vector: by Chroma where they are many, else one by one."""
+        store = self._open()[1]
+        if wanted is None and sum(one.windows for one in chosen) > EXACT_UP_TO and store.trusted():
+            try:
+                return store.nearest(vector, n)
+            except (StoreBroken, IndexUnavailable) as error:
+                self._on_notice(f"Searched without Chroma, in the library itself: {error}")
+        return scan(library, self.embedder.name, vector, n, chosen, wanted)
 
-    @property
-    def _collection_name(self) -> str:
-        identity = f"{self.embedder.name}\0{self.namespace}".encode()
-        model = re.sub(r"[^A-Za-z0-9]+", "-", Path(self.embedder.name).name).strip("-")[:40]
-        return f"quotes-{model}-{hashlib.sha256(identity).hexdigest()[:16]}"
+    def _ranked(
+        self,
+        library: Library,
+        vector: Matrix,
+        n: int,
+        chosen: Sequence[IndexedTranscript],
+        dense: Sequence[WindowHit],
+        lexical: Sequence[WindowHit],
+    ) -> list[Quote]:
+        """What both ways of looking found, by the cosine of the whole and of its best sentence together."""
+        by_key = {transcript.key: transcript for transcript in chosen}
+        model = self.embedder.name
+        scored = []
+        for key, number in fused(dense, lexical):
+            if key not in by_key:
+                continue
+            first, last = window_span(number, by_key[key].sentences)
+            cosines = self._vectors(library, key)[first : last + 1] @ vector
+            (whole,) = scan(library, model, vector, 1, [by_key[key]], _only(key, number))
+            scored.append((whole.score + float(cosines.max()), key, number, whole.score))
+        scored.sort(reverse=True)
+        quotes = (window_quote(library, by_key[key], number, whole) for _, key, number, whole in scored)
+        return without_overlaps(quotes, n)
 
-    def _open(self) -> Any:
-        """The store's client, opened if it is not open."""
-        import chromadb
-        from chromadb.config import Settings
+    def _reading(self) -> Library | None:
+        """The library, or None while nothing has been stored. Makes nothing."""
+        if self._opened is None and not (self.home / LIBRARY_FILE).exists():
+            return None
+        return self._open()[0]
 
-        if self._client is None:
-            self._client = chromadb.PersistentClient(
-                path=str(self.folder), settings=Settings(anonymized_telemetry=False)
+    def _open(self) -> tuple[Library, VectorIndex]:
+        if self._opened is None:
+            library = Library(self.home / LIBRARY_FILE, self._lock_wait)
+            store = VectorIndex(
+                library, self.embedder.name, self.home / STORE_FOLDER, self._chroma_url, self._on_notice
             )
-        return self._client
+            self._opened = library, store
+        return self._opened
 
-    def _reading(self) -> Any | None:
-        """The collection, or None while nothing has been stored. Makes nothing."""
-        from chromadb.errors import NotFoundError
-
-        if not (self.folder / STORE_FILE).exists():
-            return None
-        client = self._open()
-        try:
-            return client.get_collection(self._collection_name, embedding_function=None)
-        except NotFoundError:
-            return None
+    def _look_after(self) -> None:
+        """Once, when the store is not as it should be, nobody writes and it is small: bring it in order."""
+        if self._looked_after:
+            return
+        self._looked_after = True
+        library, store = self._open()
+        windows = sum(transcript.windows for transcript in library.transcripts(self.embedder.name))
+        if windows <= MEND_UP_TO and not store.trusted():
+            with suppress(IndexUnavailable), one_writer(self.home, 0.0):
+                store.settle()
 
     @contextmanager
-    def _writing(self) -> Iterator[Any]:
-        """The collection, made if need be, while no other process may write."""
-        from filelock import FileLock, Timeout
-
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(self.folder / LOCK_FILE, timeout=self._lock_wait)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise IndexUnavailable(
-                f"Another process is writing to the quote index in {self.folder}, which takes one writer "
-                "at a time. Try again when it has finished."
-            ) from None
-        try:
-            self.close()
-            yield self._open().get_or_create_collection(
-                self._collection_name,
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine"}},
-                metadata={"embedding_model": self.embedder.name, "namespace": self.namespace},
-            )
-        finally:
-            lock.release()
+    def _writing(self) -> Iterator[tuple[Library, VectorIndex]]:
+        """The library and the store, made if need be, while no other process may write."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with one_writer(self.home, self._lock_wait) if self._chroma_url is None else nullcontext():
+            clear_former(self.folder, self._on_notice)
+            yield self._open()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What is stored of a window."""
-
-    id: str
-    text: str
-    metadata: dict[str, str | int]
-
-
-def _entries(transcript_id: str, region: str, sentences: Sequence[Sentence]) -> list[_Entry]:
-    return [
-        _Entry(f"{transcript_id}:{w.first}-{w.last}", w.text, _metadata(transcript_id, region, w))
-        for w in windows(sentences)
-    ]
+def _wanted(
+    library: Library, speaker: str | None, chosen: Sequence[IndexedTranscript], *, every: bool
+) -> Wanted | None:
+    """Which windows may be found, None where all may."""
+    if speaker is not None:
+        places = windows_of_speaker(library, speaker, chosen)
+        return lambda key, number: (key, number) in places
+    keys = {transcript.key for transcript in chosen}
+    return None if every else lambda key, number: key in keys
 
 
-def _metadata(transcript_id: str, region: str, window: Window) -> dict[str, str | int]:
-    # Always the same keys: an upsert merges metadata into what is there. Chroma takes no empty list.
-    return {
-        "transcript_id": transcript_id,
-        "region": region,
-        "start": window.start,
-        "end": window.end,
-        "first": window.first,
-        "last": window.last,
-        "speakers": json.dumps(window.speakers),
-    }
-
-
-def _stored(collection: Any | None, transcript_id: str) -> dict[str, tuple[str, dict[str, str | int]]]:
-    """Text and metadata of a transcript's stored windows, by id."""
-    if collection is None:
-        return {}
-    found = collection.get(where={"transcript_id": transcript_id}, include=["documents", "metadatas"])
-    return {
-        id_: (text, metadata)
-        for id_, text, metadata in zip(found["ids"], found["documents"], found["metadatas"], strict=True)
-    }
-
-
-def _changed(entries: dict[str, _Entry], stored: dict[str, tuple[str, dict[str, str | int]]]) -> list[_Entry]:
-    return [entry for entry in entries.values() if stored.get(entry.id) != (entry.text, entry.metadata)]
-
-
-def _nearest(collection: Any, vectors: Matrix, wanted: int) -> list[Quote]:
-    found = collection.query(
-        query_embeddings=vectors, n_results=wanted, include=["documents", "metadatas", "distances"]
-    )
-    return _ranked(found["documents"][0], found["metadatas"][0], [1 - d for d in found["distances"][0]])
-
-
-def _ranked(texts: Iterable[str], metadatas: Iterable[Any], cosines: Iterable[float]) -> list[Quote]:
-    quotes = [
-        Quote(
-            transcript_id=metadata["transcript_id"],
-            region=metadata["region"],
-            start=metadata["start"],
-            end=metadata["end"],
-            text=text,
-            speakers=tuple(json.loads(metadata["speakers"])),
-            confidence=confidence_of(cosine),
-            first=metadata["first"],
-            last=metadata["last"],
-        )
-        for text, metadata, cosine in zip(texts, metadatas, cosines, strict=True)
-    ]
-    return sorted(quotes, key=lambda quote: (-quote.confidence, quote.transcript_id, quote.first))
+def _only(key: int, number: int) -> Wanted:
+    return lambda *place: place == (key, number)

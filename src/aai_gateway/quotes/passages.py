@@ -13,7 +13,8 @@ class Quote:
 
     `confidence` is the cosine between the passage and what was looked for, clamped to 0..1: a measure of
     likeness, not a probability. `claim` is the chat model's wording when a model proposed the quote, None for
-    a search. `first` and `last` are sentence numbers, from 0, inclusive.
+    a search. `first` and `last` are sentence numbers, from 0, inclusive. `before` and `after` are the
+    sentences around it.
     """
 
     transcript_id: str
@@ -26,6 +27,8 @@ class Quote:
     first: int
     last: int
     claim: str | None = None
+    before: str = ""
+    after: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; the confidence to four digits."""
