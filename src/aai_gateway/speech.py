@@ -92,8 +92,8 @@ def transcribe(
     if url is None:
         audio = source if isinstance(source, bytes) else _existing_file(Path(source))
         report("uploading", None)
-        url = _call(client, lambda: transcriber.upload_file(audio))
-    job = _call(client, lambda: transcriber.submit(url, config))
+        url = call(client, lambda: transcriber.upload_file(audio))
+    job = call(client, lambda: transcriber.submit(url, config))
     return _finished(client, str(job.id), report, patient=True)
 
 
@@ -109,7 +109,7 @@ def fetch(client: aai.Client, transcript_id: str) -> aai.Transcript:
 
 def sentences(client: aai.Client, transcript: aai.Transcript) -> list[aai.Sentence]:
     """The transcript's sentences, with speakers where it has them. Raises Refused, UpstreamFailed."""
-    return _call(client, transcript.get_sentences)
+    return call(client, transcript.get_sentences)
 
 
 def is_audio(source: str) -> bool:
@@ -139,7 +139,7 @@ def _finished(client: aai.Client, transcript_id: str, report: Progress, *, patie
     # Short recordings are done within seconds: look often at first, then as often as the client says.
     pause = FIRST_PAUSE
     while True:
-        answer = _call(client, lambda: api.get_transcript(client.http_client, transcript_id), patient=patient)
+        answer = call(client, lambda: api.get_transcript(client.http_client, transcript_id), patient=patient)
         if answer.status is aai.TranscriptStatus.error:
             raise TranscriptionFailed(f"Transcript {transcript_id} failed: {answer.error}")
         if answer.status != reported:
@@ -151,8 +151,11 @@ def _finished(client: aai.Client, transcript_id: str, report: Progress, *, patie
         pause *= 1.5
 
 
-def _call(client: aai.Client, action: Callable[[], T], *, patient: bool = False) -> T:
-    """Do `action`, again where that may help. `patient`: a job is under way, so bear with failures too."""
+def call(client: aai.Client, action: Callable[[], T], *, patient: bool = False) -> T:
+    """What `action` gives, asked again where that may help, with errors as of this package.
+
+    `patient`: a job is under way, so bear with failures too. Raises Refused and UpstreamFailed.
+    """
     attempt = 1
     while True:
         try:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aai_gateway.cli.main import app
-from aai_gateway.cli.quotes import print_quotes
+from aai_gateway.cli.quote_formats import print_quotes
 from aai_gateway.quotes import Quote, Sentence, open_index
 from aai_gateway.settings import Settings
 
@@ -15,7 +15,7 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["quotes", *arguments])
 
 
-@pytest.mark.parametrize("command", ["best", "search", "index"])
+@pytest.mark.parametrize("command", ["best", "report", "search", "index", "sync"])
 def test_help_has_an_example(command):
     result = run(command, "--help")
     assert 0 == result.exit_code
@@ -44,7 +44,7 @@ def test_search_reads_the_namespace_of_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
     with open_index("ours", Settings()) as index:
         index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
-    result = run("search", "when does the weather change", "--namespace", "ours", "--json")
+    result = run("search", "when does the weather change", "--namespace", "ours", "--json", "--offline")
     (found,) = json.loads(result.stdout)
     assert ("t-1", 100, 2100, ["B"]) == (
         found["transcript_id"],
@@ -52,7 +52,7 @@ def test_search_reads_the_namespace_of_the_key(tmp_path, monkeypatch):
         found["end"],
         found["speakers"],
     )
-    result = run("search", "weather", "--key", "sk-another")
+    result = run("search", "weather", "--key", "sk-another", "--offline")
     assert (0, "") == (result.exit_code, result.stdout)
     assert "Nothing is indexed with this key yet" in result.stderr
 

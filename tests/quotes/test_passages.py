@@ -54,4 +54,5 @@ def test_a_quote_as_plain_data():
         "claim": "yes",
         "before": "",
         "after": "",
+        "kind": None,
     } == QUOTE.as_dict()

@@ -37,28 +37,26 @@ def test_an_answer_may_say_that_nothing_is_worth_quoting():
 
 def test_the_model_is_asked_for_json_about_the_transcript():
     model = Scripted('{"quotes": ["One.", "Two.", "Three."]}')
-    quotes, answers = ask_for_quotes(model.chat, "t-1", 2, "the harvest")
+    quotes, answers = ask_for_quotes(model.chat, "Speaker A: One. Two.", 2, "the harvest")
     assert (["One.", "Two."], 1) == (quotes, len(answers))
     (asked,) = model.asked
-    assert "t-1" == asked["transcript_id"]
     assert "json_schema" == asked["response_format"]["type"]
     prompt = asked["messages"][0]["content"]
     assert "2 best quotes about: the harvest\n" in prompt
-    assert prompt.endswith("\n\n{{ transcript }}")
+    assert prompt.endswith("<transcript>\nSpeaker A: One. Two.\n</transcript>")
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more():
     model = Scripted("1. One.", '{"quotes": ["One."]}')
-    quotes, answers = ask_for_quotes(model.chat, "t-1", 3)
+    quotes, answers = ask_for_quotes(model.chat, "One.", 3)
     assert (["One."], 2) == (quotes, len(answers))
     assert ["user", "assistant", "user"] == [message["role"] for message in model.asked[1]["messages"]]
-    assert "t-1" == model.asked[1]["transcript_id"]
 
 
 def test_a_second_answer_that_cannot_be_read_is_an_error():
     model = Scripted("1. One.", "Sorry, one is all I have.")
     with pytest.raises(ModelAnswerError, match=r"asked twice.*Sorry"):
-        ask_for_quotes(model.chat, "t-1", 3)
+        ask_for_quotes(model.chat, "One.", 3)
 
 
 def test_a_model_without_response_format_is_asked_without():
@@ -66,11 +64,11 @@ def test_a_model_without_response_format_is_asked_without():
         400, json={"code": 400, "message": "model model-x does not support response_format"}
     )
     model = Scripted(refusal, '{"quotes": ["One."]}')
-    assert ["One."] == ask_for_quotes(model.chat, "t-1", 1)[0]
+    assert ["One."] == ask_for_quotes(model.chat, "One.", 1)[0]
     assert [True, False] == ["response_format" in asked for asked in model.asked]
 
 
 def test_another_refusal_is_passed_on():
     model = Scripted(httpx.Response(400, json={"error": {"message": "Budget spent"}}))
     with pytest.raises(Refused, match="Budget spent"):
-        ask_for_quotes(model.chat, "t-1", 1)
+        ask_for_quotes(model.chat, "One.", 1)

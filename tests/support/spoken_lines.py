@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aai_gateway.quotes.windows import Sentence
 
 GARDEN = """
@@ -29,7 +31,7 @@ We expect margins to hold next year.
 """.strip().splitlines()
 
 
-def made_of(lines: list[str], speakers: str = "") -> list[Sentence]:
+def made_of(lines: Sequence[str], speakers: Sequence[str] = "") -> list[Sentence]:
     """Sentences of 4 s with pauses of 1 s; speakers in turn when given."""
     return [
         Sentence(i, line, i * 5000, i * 5000 + 4000, speakers[i % len(speakers)] if speakers else None)

@@ -53,7 +53,7 @@ def test_parts_are_labelled_on_their_own_and_go_on_after_an_error(results):
     model = Scripted("Sun", BUDGET)
     parts = {"by": "chapter", "parts_of": lambda transcript_id: [MORNING, EVENING]}
     broken_off = labeller(model.chat, results, **parts).label("t-1")
-    assert (Labelled(0, "Morning", 0, 900, ("Sun",)),) == broken_off.labelled
+    assert (Labelled("chapter", 0, "Morning", 0, 900, ("Sun",)),) == broken_off.labelled
     assert isinstance(broken_off.error, Refused)
 
     model = Scripted("Rain")
@@ -102,7 +102,7 @@ def test_who_takes_no_more_outcomes_leaves_the_rest_unasked(results):
 
 def test_results_are_their_namespaces_alone(tmp_path, results):
     question = question_of(TOPICS, max_tags=1, by=None, model="m")
-    results.keep("t-1", question, Labelled(0, WHOLE, None, None, ("Sun",)))
+    results.keep("t-1", question, Labelled(None, 0, WHOLE, None, None, ("Sun",)))
     with TopicResults(tmp_path, "theirs") as theirs:
         assert {} == theirs.found("t-1", question)
         assert set() == theirs.transcripts_with("Sun")
@@ -119,6 +119,6 @@ def test_the_file_is_for_its_owner_and_a_broken_one_says_so(tmp_path, results):
     with pytest.raises(StoreError, match="cannot be opened"):
         TopicResults(tmp_path / "broken", "mine")
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
-        file.execute("DROP TABLE topics")
+        file.execute("DROP TABLE labelled")
     with pytest.raises(StoreError, match="cannot be read or written"):
         results.found("t-1", "q")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aai_gateway.cli.output import note
 from aai_gateway.cli.progress import job_progress
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import assemblyai as aai
 
     from aai_gateway.chat_client import ChatAnswer, ChatClient
+    from aai_gateway.quotes import QuoteIndex
 
 Url = Annotated[
     str | None,
@@ -37,6 +39,14 @@ Speakers = Annotated[
 Namespace = Annotated[
     str | None,
     typer.Option("--namespace", metavar="NAME", help="Whose part of the index.  [default: the key's own]"),
+]
+ChromaUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--chroma-url",
+        metavar="URL",
+        help="A Chroma server that several may write to.  [default: $AAI_GATEWAY_CHROMA_URL]",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; times in milliseconds.")]
 
@@ -99,6 +109,13 @@ def namespace_for(namespace: str | None, key: str | None) -> str:
     from aai_gateway.quotes.index_folder import namespace_of
 
     return namespace if namespace is not None else namespace_of(virtual_key(key))
+
+
+def open_quotes(namespace: str | None, key: str | None, chroma_url: str | None = None) -> QuoteIndex:
+    """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable."""
+    from aai_gateway.quotes import open_index
+
+    return open_index(namespace_for(namespace, key), chroma_url=chroma_url, on_notice=note)
 
 
 def timestamp(milliseconds: int) -> str:

@@ -69,5 +69,20 @@ def counted(total: int, what: str) -> Iterator[Callable[[], None]]:
             yield lambda: progress.advance(task)
 
 
+@contextmanager
+def measured(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to call with how much is done and of how much: a bar on a terminal, elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
 def _line(source: str, stage: Stage, transcript_id: str | None) -> str:
     return f"{source}: {stage}" + (f" as {transcript_id}" if transcript_id else "")

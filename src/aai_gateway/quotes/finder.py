@@ -1,59 +1,92 @@
-"""The best quotes of a transcript: a model proposes, the index says where, the transcript gives the words.
+"""The best quotes of a transcript: a model proposes, the transcript says whether and where that was said.
 
-Each proposal is embedded on its own. Its nearest windows come from the index; inside them the run of whole
-sentences that is most like the proposal is the quote. So the text is always the transcript's own.
+A long transcript goes to the model in portions. Each proposal is looked for on its own, by its words and else
+by its meaning (`matching.find_quotes`). So the text is always the transcript's own, and what nobody said is
+never returned.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 
 from aai_gateway.chat_client import ChatAnswer, ChatClient
-from aai_gateway.errors import ConfigurationError
+from aai_gateway.errors import ConfigurationError, ModelAnswerError
+from aai_gateway.quotes.choosing import Candidate, choose, merit_in_order
 from aai_gateway.quotes.embedder import load_embedder
 from aai_gateway.quotes.index import QuoteIndex
-from aai_gateway.quotes.passages import Quote, confidence_of, without_overlaps
+from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
+from aai_gateway.quotes.passages import Quote
+from aai_gateway.quotes.portions import Portion, portions
 from aai_gateway.quotes.proposals import ask_for_quotes
-from aai_gateway.quotes.windows import WINDOW_SIZE, Sentence, Window
+from aai_gateway.quotes.windows import Sentence
 from aai_gateway.settings import Settings, get_settings
 
-# Below this likeness a proposal is not like anything that was said, and is dropped.
-MIN_CONFIDENCE = 0.5
-# Windows in which a proposal is looked for: the nearest in meaning, and those with most of its words, as one
-# plain sentence ("There is.") says little about the window that it stands in.
-NEAREST_WINDOWS = 3
-WORDIEST_WINDOWS = 2
+AT_ONCE = 4
+"""Portions of which a model is asked at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A portion, from `start` to `end` in ms, of which no quotes came, and why."""
+
+    start: int
+    end: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class BestQuotes:
-    """The quotes, the model's favourite first; its proposals that nobody said; and the answers it took."""
+    """The quotes, best first; the model's proposals that nobody said, each with the place that is most like
+    it; the answers it took; and what portions of the transcript the model made nothing of."""
 
     quotes: tuple[Quote, ...]
-    not_found: tuple[str, ...]
-    answers: tuple[ChatAnswer, ...]
+    not_found: tuple[NotFound, ...] = ()
+    answers: tuple[ChatAnswer, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
-def open_index(namespace: str, settings: Settings | None = None) -> QuoteIndex:
+def open_index(
+    namespace: str,
+    settings: Settings | None = None,
+    *,
+    chroma_url: str | None = None,
+    on_notice: Callable[[str], None] | None = None,
+) -> QuoteIndex:
     """This machine's quote index (`quotes` in the data directory) with the embedding model of the settings.
 
-    Raises IndexUnavailable, as `load_embedder` does.
+    `chroma_url` stands in for the settings' own. `on_notice` is told what was found broken and mended. Raises
+    IndexUnavailable, as `load_embedder` does.
     """
     settings = settings or get_settings()
+    server = chroma_url or (str(settings.chroma_url) if settings.chroma_url else None)
     return QuoteIndex(
-        settings.data_path / "quotes", load_embedder(settings.embedding_model), namespace=namespace
+        settings.data_path / "quotes",
+        load_embedder(settings.embedding_model),
+        namespace=namespace,
+        chroma_url=server,
+        on_notice=on_notice,
     )
 
 
-def search(text: str, n: int = 5, *, namespace: str, transcript_id: str | None = None) -> list[Quote]:
-    """The `n` stored passages nearest in meaning to `text`, best first, none overlapping another.
+def search(
+    text: str,
+    n: int = 5,
+    *,
+    namespace: str,
+    transcript_ids: Sequence[str] | None = None,
+    speaker: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Quote]:
+    """The `n` stored passages that are most about `text`, best first, none overlapping another.
 
     Over this machine's index; `namespace` as when the transcripts were added. Raises IndexUnavailable.
     """
     with open_index(namespace) as index:
-        return index.search(text, n, transcript_ids=None if transcript_id is None else [transcript_id])
+        return index.search(text, n, transcript_ids=transcript_ids, speaker=speaker, since=since, until=until)
 
 
 def best_quotes(
@@ -65,87 +98,108 @@ def best_quotes(
     n: int = 3,
     about: str | None = None,
     region: str = "us",
+    on_portion: Callable[[int, int], None] | None = None,
 ) -> BestQuotes:
     """The `n` best quotes of a transcript, optionally about something, as `chat`'s model sees it.
 
     The transcript is added to `index`. More quotes than `n` are asked for, as some are repeats or were never
-    said; fewer are returned when not enough are left. `confidence` is the cosine between a quote and its
-    proposal: 1 when it was said in those words. Raises ModelAnswerError, Refused, UpstreamFailed,
-    IndexUnavailable.
+    said; those that were are ranked by the model's order and by how surely they were said, and spread over
+    the recording. Fewer are returned when not enough are left. `confidence` is the probability that the quote
+    is what the model meant. `on_portion` is told how many portions are done, and of how many. Raises
+    ModelAnswerError when no portion's answer can be read, Refused, UpstreamFailed, IndexUnavailable.
     """
     if n < 1:
         raise ConfigurationError("The number of quotes must be at least 1.")
     if not sentences:
-        return BestQuotes((), (), ())
+        return BestQuotes(())
     index.add(transcript_id, sentences, region=region)
-    claims, answers = ask_for_quotes(chat, transcript_id, 2 * n + 2, about)
-    found = locate(claims, transcript_id, sentences, index)
-    said = [quote for quote in found if quote.confidence >= MIN_CONFIDENCE]
-    kept = set(said)
+    asked = _asked_of(portions(sentences), 2 * n + 2, chat, about, on_portion or (lambda done, total: None))
+    claims = list(dict.fromkeys(claim for one in asked for claim in one.claims))
+    located = dict(
+        zip(
+            claims,
+            find_quotes(
+                claims, sentences, encode=index.embedder.encode, vectors=index.vectors(transcript_id)
+            ),
+            strict=True,
+        )
+    )
+    candidates = [
+        Candidate(quote_of(match, transcript_id, region), merit)
+        for one in asked
+        for match, merit in _said(one, located)
+    ]
     return BestQuotes(
-        tuple(without_overlaps(said, n)),
-        tuple(quote.claim or "" for quote in found if quote not in kept),
-        tuple(answers),
+        tuple(choose(candidates, n, max(sentence.end for sentence in sentences))),
+        tuple(one for one in located.values() if isinstance(one, NotFound)),
+        tuple(answer for one in asked for answer in one.answers),
+        tuple(Unread(one.portion.start, one.portion.end, str(one.error)) for one in asked if one.error),
     )
 
 
-def locate(
-    claims: Sequence[str], transcript_id: str, sentences: Sequence[Sentence], index: QuoteIndex
-) -> list[Quote]:
-    """For each claim, the run of sentences most like it, however unlike. `index` must have the transcript."""
-    candidates = index.candidates(transcript_id, claims)
-    nearest = [_likely(claim, ranked) for claim, ranked in zip(claims, candidates, strict=True)]
-    runs = {
-        (run.first, run.last): run
-        for quotes in nearest
-        for quote in quotes
-        for run in _runs(sentences[quote.first : quote.last + 1])
-    }
-    if not runs:
-        return []
-    vectors = index.embedder.encode([*claims, *(run.text for run in runs.values())])
-    cosines = vectors[: len(claims)] @ vectors[len(claims) :].T
-    found = []
-    for claim, quotes, row in zip(claims, nearest, cosines, strict=True):
-        likeness = dict(zip(runs, map(float, row), strict=True))
-        inside = [
-            place
-            for place in runs
-            if any(quote.first <= place[0] and place[1] <= quote.last for quote in quotes)
-        ]
-        best = max(inside, key=lambda place: (likeness[place], place[0] - place[1]))
-        window = runs[best]
-        found.append(
-            replace(
-                quotes[0],
-                start=window.start,
-                end=window.end,
-                text=window.text,
-                speakers=window.speakers,
-                first=window.first,
-                last=window.last,
-                confidence=confidence_of(likeness[best]),
-                claim=claim,
-            )
-        )
-    return found
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a model proposed of a portion, best first."""
+
+    portion: Portion
+    claims: tuple[str, ...] = ()
+    answers: tuple[ChatAnswer, ...] = ()
+    error: ModelAnswerError | None = None
 
 
-def _likely(claim: str, ranked: list[Quote]) -> list[Quote]:
-    """The windows in which to look for a claim, of all of them ranked by meaning."""
-    words = _words(claim)
-    wordiest = sorted(ranked, key=lambda quote: -len(words & _words(quote.text)))
-    return ranked[:NEAREST_WINDOWS] + wordiest[:WORDIEST_WINDOWS]
+def _asked_of(
+    parts: Sequence[Portion],
+    count: int,
+    chat: ChatClient,
+    about: str | None,
+    on_portion: Callable[[int, int], None],
+) -> list[_Asked]:
+    """What the model proposes of each portion, `count` quotes together. Raises where it fails for all."""
+    each = count if len(parts) == 1 else -(-count // len(parts)) + 1
+
+    def ask(portion: Portion) -> _Asked:
+        try:
+            claims, answers = ask_for_quotes(chat, portion.script, each, about)
+        except ModelAnswerError as error:
+            return _Asked(portion, error=error)
+        return _Asked(portion, tuple(claims), tuple(answers))
+
+    asked: list[_Asked] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for one in pool.map(ask, parts):
+            asked.append(one)
+            on_portion(len(asked), len(parts))
+    errors = [one.error for one in asked if one.error is not None]
+    if len(errors) == len(asked):
+        raise errors[0]
+    return asked
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+def _said(asked: _Asked, located: Mapping[str, Found | NotFound]) -> Iterator[tuple[Match, float]]:
+    """Where in its portion each proposal was said, and what that is worth."""
+    for place, claim in enumerate(asked.claims):
+        found = located[claim]
+        if isinstance(found, Found):
+            first, last = asked.portion.sentences[0].index, asked.portion.sentences[-1].index
+            here = [one for one in found.places if first <= one.first and one.last <= last]
+            match = (here or found.places)[0]
+            yield match, merit_in_order(place, len(asked.claims), match.confidence)
 
 
-def _runs(sentences: Sequence[Sentence]) -> list[Window]:
-    """Every run of one to five consecutive sentences."""
-    return [
-        Window(tuple(sentences[start:end]))
-        for start in range(len(sentences))
-        for end in range(start + 1, min(start + WINDOW_SIZE, len(sentences)) + 1)
-    ]
+def quote_of(match: Match, transcript_id: str, region: str) -> Quote:
+    """A place in a transcript as a quote of it."""
+    return Quote(
+        transcript_id=transcript_id,
+        region=region,
+        start=match.start,
+        end=match.end,
+        text=match.text,
+        speakers=match.speakers,
+        confidence=match.confidence,
+        first=match.first,
+        last=match.last,
+        claim=match.claim,
+        before=match.before,
+        after=match.after,
+        kind=match.kind,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aai_gateway.quotes.alignment import LIKELY, Alignment, align, apart
 from aai_gateway.quotes.confidence import SAID, WORDING_DECIDES, Wording, of_meaning, of_wording
@@ -64,6 +64,15 @@ class NotFound:
     claim: str
     nearest: Match | None
     confidence: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; confidences to four digits."""
+        near = self.nearest
+        hint = near and {
+            **{"start": near.start, "end": near.end, "text": near.text},
+            "confidence": round(near.confidence, 4),
+        }
+        return {"claim": self.claim, "nearest": hint}
 
 
 @dataclass(frozen=True, slots=True)

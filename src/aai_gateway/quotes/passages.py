@@ -11,10 +11,10 @@ from typing import Any
 class Quote:
     """A passage of a transcript: the transcript's own words, `start` and `end` in ms.
 
-    `confidence` is the cosine between the passage and what was looked for, clamped to 0..1: a measure of
-    likeness, not a probability. `claim` is the chat model's wording when a model proposed the quote, None for
-    a search. `first` and `last` are sentence numbers, from 0, inclusive. `before` and `after` are the
-    sentences around it.
+    `confidence` of a quote that somebody claims (`claim`, in their wording) is the probability that
+    this is it, and `kind` how it was matched: `verbatim`, `close` or `paraphrase`. Of a passage that a search
+    found it is the cosine with what was looked for, clamped to 0..1. `first` and `last` are sentence numbers,
+    from 0, inclusive. `before` and `after` are the sentences around it.
     """
 
     transcript_id: str
@@ -29,6 +29,7 @@ class Quote:
     claim: str | None = None
     before: str = ""
     after: str = ""
+    kind: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; the confidence to four digits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aai_gateway.chat_client import ChatAnswer, ChatClient, about_transcript
+from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text
 from aai_gateway.structured import Form, ask_for, json_values
 
 TOKENS_PER_QUOTE = 150
@@ -20,19 +20,18 @@ _SCHEMA = {
 
 
 def ask_for_quotes(
-    chat: ChatClient, transcript_id: str, count: int, about: str | None = None
+    chat: ChatClient, script: str, count: int, about: str | None = None
 ) -> tuple[list[str], list[ChatAnswer]]:
-    """Up to `count` quotes in the model's wording, best first, and the answers that it took.
+    """Up to `count` quotes of `script` in the model's wording, best first, and the answers that it took.
 
-    An answer that cannot be read is asked for once more. Raises ModelAnswerError when that fails too, Refused
-    and UpstreamFailed as the chat client does.
+    `script` is what was said, a line for each turn. An answer that cannot be read is asked for once more.
+    Raises ModelAnswerError when that fails too, Refused and UpstreamFailed as the chat client does.
     """
     quotes, answers = ask_for(
         chat,
         Form("quotes", _EXAMPLE, read_quotes, _SCHEMA),
-        about_transcript(_prompt(count, about)),
+        about_text(_prompt(count, about), script),
         max_tokens=TOKENS_AROUND + count * TOKENS_PER_QUOTE,
-        transcript_id=transcript_id,
     )
     return quotes[:count], list(answers)
 
@@ -53,8 +52,9 @@ def _prompt(count: int, about: str | None) -> str:
     return (
         f"From the transcript below, choose the {count} best quotes{subject}\n"
         "A good quote stands on its own: a strong statement, a telling number, a vivid image, an emotion. "
-        "Copy each one word for word from the transcript, one to three whole sentences, and take them from "
-        "different parts of it. Put the best first. If there are fewer good ones, give fewer.\n"
+        "Copy each one word for word from the transcript: one to three whole sentences of one speaker, "
+        "without the speaker's name. Take them from different parts of it. Put the best first. If there are "
+        "fewer good ones, give fewer.\n"
         f"Answer with only {_EXAMPLE}"
     )
 

@@ -48,6 +48,7 @@ class Labeller:
         self._chat = chat
         self._results = results
         self._max_tags = max_tags
+        self._by = by
         self._parts_of = parts_of
         self._again = again
         self._question = question_of(topics, max_tags=max_tags, by=by, model=chat.model)
@@ -74,7 +75,7 @@ class Labeller:
                     transcript_id, self._topics, chat=self._chat, max_tags=self._max_tags, text=text
                 )
                 answers += tags.answers
-                self._results.keep(transcript_id, self._question, _labelled(place, part, tags.topics))
+                self._results.keep(transcript_id, self._question, self._labelled(place, part, tags.topics))
         except GatewayError as raised:
             error = raised
         found = self._results.found(transcript_id, self._question)
@@ -93,8 +94,7 @@ class Labeller:
     def _parts(self, transcript_id: str) -> Sequence[Part | None]:
         return (None,) if self._parts_of is None else self._parts_of(transcript_id)
 
-
-def _labelled(place: int, part: Part | None, topics: tuple[str, ...]) -> Labelled:
-    if part is None:
-        return Labelled(place, WHOLE, None, None, topics)
-    return Labelled(place, part.name, part.start, part.end, topics)
+    def _labelled(self, place: int, part: Part | None, topics: tuple[str, ...]) -> Labelled:
+        if part is None:
+            return Labelled(None, place, WHOLE, None, None, topics)
+        return Labelled(self._by, place, part.name, part.start, part.end, topics)

@@ -23,9 +23,10 @@ WHOLE = ""
 """The part's name under which a whole transcript is labelled."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS topics (
+CREATE TABLE IF NOT EXISTS labelled (
     namespace TEXT NOT NULL, transcript_id TEXT NOT NULL, question TEXT NOT NULL, place INTEGER NOT NULL,
-    part TEXT NOT NULL, start INTEGER, "end" INTEGER, topics TEXT NOT NULL, created_at TEXT NOT NULL,
+    "by" TEXT, part TEXT NOT NULL, start INTEGER, "end" INTEGER,
+    topics TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY (namespace, transcript_id, question, place)
 ) WITHOUT ROWID
 """
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS topics (
 class Labelled:
     """A transcript, or the part of it at a `place` from 0, and its topics; `start` and `end` in ms."""
 
+    by: By | None
     place: int
     part: str
     start: int | None
@@ -79,30 +81,39 @@ class TopicResults:
     def found(self, transcript_id: str, question: str) -> dict[int, Labelled]:
         """What was answered about a transcript's parts, by their places."""
         rows = self._run(
-            'SELECT place, part, start, "end", topics FROM topics '
+            'SELECT "by", place, part, start, "end", topics FROM labelled '
             "WHERE namespace = ? AND transcript_id = ? AND question = ? ORDER BY place",
             (self._namespace, transcript_id, question),
         )
-        return {
-            place: Labelled(place, part, start, end, tuple(json.loads(topics)))
-            for place, part, start, end, topics in rows
-        }
+        return {one.place: one for one in map(_labelled, rows)}
+
+    def chapters_of(self, transcript_id: str) -> list[Labelled]:
+        """A transcript's chapters as the latest question about them was answered; none without any."""
+        rows = self._run(
+            """SELECT "by", place, part, start, "end", topics FROM labelled
+            WHERE namespace = :namespace AND transcript_id = :id AND question = (
+                SELECT question FROM labelled WHERE namespace = :namespace AND transcript_id = :id
+                AND "by" = 'chapter' ORDER BY created_at DESC, question LIMIT 1
+            ) ORDER BY place""",
+            {"namespace": self._namespace, "id": transcript_id},
+        )
+        return [_labelled(row) for row in rows]
 
     def keep(self, transcript_id: str, question: str, labelled: Labelled) -> None:
         """Write an answer down, over an earlier one of the same part."""
         self._run(
-            "INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO labelled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(self._namespace, transcript_id, question, labelled.place, labelled.part),
+                *(self._namespace, transcript_id, question, labelled.place, labelled.by, labelled.part),
                 *(labelled.start, labelled.end, json.dumps(labelled.topics, ensure_ascii=False)),
-                f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+                f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}",
             ),
         )
 
     def transcripts_with(self, topic: str) -> set[str]:
         """The transcripts of which all or a part was labelled with a topic, in whatever case."""
         rows = self._run(
-            "SELECT transcript_id, value FROM topics, json_each(topics.topics) WHERE namespace = ?",
+            "SELECT transcript_id, value FROM labelled, json_each(labelled.topics) WHERE namespace = ?",
             (self._namespace,),
         )
         return {transcript_id for transcript_id, value in rows if value.casefold() == topic.casefold()}
@@ -110,12 +121,17 @@ class TopicResults:
     def forget(self, transcript_id: str) -> None:
         """Remove all that was answered about a transcript."""
         self._run(
-            "DELETE FROM topics WHERE namespace = ? AND transcript_id = ?", (self._namespace, transcript_id)
+            "DELETE FROM labelled WHERE namespace = ? AND transcript_id = ?", (self._namespace, transcript_id)
         )
 
-    def _run(self, query: str, values: tuple[object, ...]) -> list[Any]:
+    def _run(self, query: str, values: tuple[object, ...] | dict[str, object]) -> list[Any]:
         try:
             with self._lock:
                 return self._file.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"The topics cannot be read or written: {error}") from error
+
+
+def _labelled(row: tuple[Any, ...]) -> Labelled:
+    by, place, part, start, end, topics = row
+    return Labelled(by, place, part, start, end, tuple(json.loads(topics)))

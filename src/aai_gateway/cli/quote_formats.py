@@ -1,0 +1,96 @@
+"""The quotes of a recording in the forms in which they are passed on: a table, Markdown, captions, a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from aai_gateway.cli.client_options import timestamp
+from aai_gateway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from aai_gateway.quotes import Quote, Sentence
+
+
+class QuoteFormat(str, Enum):
+    """What is made of quotes."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    SRT = "srt"
+    VTT = "vtt"
+    HTML = "html"
+
+
+def print_quotes(
+    quotes: Sequence[Quote], *, with_transcript: bool = False, stream: TextIO | None = None
+) -> None:
+    """Two lines for each quote: where, by whom and how surely; and the words. On stdout, or a stream."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(file=stream or sys.stdout, markup=False, highlight=False, emoji=False)
+    say = partial(console.print, soft_wrap=not console.is_terminal)
+    for number, quote in enumerate(quotes, start=1):
+        head = Text(f"{number}. ").append(f"{timestamp(quote.start)} - {timestamp(quote.end)}", style="bold")
+        if quote.speakers:
+            head.append(f"  {_speakers(quote.speakers)}", style="cyan")
+        head.append(f"  {quote.confidence:.2f}", style="dim")
+        if quote.kind is not None:
+            head.append(f"  {quote.kind}", style="dim")
+        if with_transcript:
+            head.append(f"  {quote.transcript_id} ({quote.region})", style="dim")
+        say(head)
+        words = f"“{quote.text}”"
+        say(Padding(words, (0, 0, 0, 3)) if console.is_terminal else f"   {words}")
+
+
+def as_table(quotes: Sequence[Quote]) -> str:
+    """What `print_quotes` prints, as a file holds it."""
+    stream = StringIO()
+    print_quotes(quotes, stream=stream)
+    return stream.getvalue()
+
+
+def rendered(form: QuoteFormat, quotes: Sequence[Quote], sentences: Sequence[Sentence], title: str) -> str:
+    """The quotes of one transcript as a table, Markdown or captions."""
+    from aai_gateway.quotes.captions import captions_of, to_srt, to_vtt
+    from aai_gateway.quotes.markdown import to_markdown
+
+    if form is QuoteFormat.MARKDOWN:
+        return to_markdown(quotes, title)
+    if form is QuoteFormat.SRT:
+        return to_srt(captions_of(quotes, sentences))
+    if form is QuoteFormat.VTT:
+        return to_vtt(captions_of(quotes, sentences))
+    return as_table(quotes)
+
+
+def audio_of(source: str, audio: str | None) -> str | None:
+    """What to play and to cut: as given, else the source itself where it is audio; None for a transcript.
+
+    Raises ConfigurationError for a file that is not there.
+    """
+    from aai_gateway.speech import is_audio
+
+    if audio is not None and not is_audio(audio):
+        raise ConfigurationError(f"There is no file {audio}.")
+    return audio or (source if is_audio(source) else None)
+
+
+def playable(audio: str | None) -> str | None:
+    """The address that a page plays audio from."""
+    if audio is None or audio.startswith(("http://", "https://")):
+        return audio
+    return Path(audio).expanduser().resolve().as_uri()
+
+
+def _speakers(names: Sequence[str]) -> str:
+    return f"Speaker{'s' if len(names) > 1 else ''} {', '.join(names)}"
