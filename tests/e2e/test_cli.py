@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from gateway_process import GatewayProcess
+from client_commands import commands
 
 from aai_gateway.emulator import sample_path
 
@@ -19,24 +17,8 @@ HELLO = str(sample_path("hello"))
 
 
 @pytest.fixture(scope="module")
-def cli(gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory):
-    """Run `aai-gateway` as a team's member would."""
-    environment = {
-        **os.environ,
-        "AAI_GATEWAY_URL": gateway.url,
-        "AAI_GATEWAY_KEY": gateway.team().key,
-        "AAI_GATEWAY_DATA_DIR": str(tmp_path_factory.mktemp("client")),
-    }
-
-    def run(*arguments: str, status: int = 0, **overrides: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("aai-gateway")), *arguments]
-        done = subprocess.run(
-            command, env={**environment, **overrides}, capture_output=True, text=True, timeout=300
-        )
-        assert status == done.returncode, done.stderr
-        return done
-
-    return run
+def cli(gateway, tmp_path_factory):
+    return commands(gateway, tmp_path_factory.mktemp("client"))
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +47,6 @@ def test_sentences_have_times_for_people_and_milliseconds_in_json(cli):
     assert cli("transcribe", HELLO, "--format", "sentences").stdout.startswith("0:00:00.240\t0:00:0")
     first, *_ = json.loads(cli("transcribe", HELLO, "--format", "sentences", "--json").stdout)
     assert 240 == first["start"]
-
-
-def test_quotes_index_then_search_then_best(cli, transcript, gateway):
-    (indexed,) = json.loads(cli("quotes", "index", transcript["id"], "--json").stdout)
-    assert 15 == indexed["windows"]
-    (passage,) = json.loads(
-        cli("quotes", "search", "the town library as a refuge", "-n", "1", "--json").stdout
-    )
-    assert transcript["id"] == passage["transcript_id"]
-    assert "Ashford" in passage["text"]
-    printed = cli("quotes", "best", transcript["id"], "-n", "3")
-    quotes = re.findall("“(.*)”", printed.stdout)
-    assert 3 == len(quotes)
-    assert all(quote in transcript["text"] for quote in quotes)
-    assert printed.stdout.startswith("1. 0:0")
-    assert "Speaker" in printed.stdout
-    assert "$0.0" in printed.stderr
-    other = gateway.team().key
-    assert json.loads(cli("quotes", "search", "smoke", "--json", AAI_GATEWAY_KEY=other).stdout) == []
-    refused = cli("quotes", "best", transcript["id"], status=1, AAI_GATEWAY_KEY=other)
-    assert "aai-gateway: Transcript lookup error, transcript id not found\n" == refused.stderr
 
 
 def test_topics_and_ask(cli, transcript):
