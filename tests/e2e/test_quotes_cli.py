@@ -154,3 +154,11 @@ def test_the_report_is_a_page_with_quotes_speakers_and_topics(cli, gateway, tmp_
     assert "<h1>Smoke</h1>" in again
     assert f'<text x="6" y="8.5">{topic}</text>' in again
     assert "<audio" not in again
+
+
+def test_quotes_without_a_chat_model_cost_nothing(cli, transcript):
+    printed = cli("quotes", "best", transcript["id"], "-n", "3", "--extractive", "--about", "smoke")
+    quotes = re.findall("“(.*)”", printed.stdout)
+    assert 3 == len(quotes)
+    assert all(quote in transcript["text"] for quote in quotes)
+    assert "" == printed.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,13 +22,18 @@ from aai_gateway.cli.progress import measured
 if TYPE_CHECKING:
     import assemblyai as aai
 
+    from aai_gateway.chat_client import ChatClient
     from aai_gateway.core.regions import Region
-    from aai_gateway.quotes import BestQuotes, Sentence
+    from aai_gateway.quotes import BestQuotes, QuoteIndex, Sentence
 
 Source = Annotated[
     str, typer.Argument(metavar="AUDIO|TRANSCRIPT_ID", help="A file, an http(s) URL, or an id.")
 ]
 About = Annotated[str | None, typer.Option(metavar="TEXT", help="What they should be about.")]
+
+Extractive = Annotated[
+    bool, typer.Option("--extractive", help="Find them without a chat model, at no cost: what is central.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +68,57 @@ class Recording:
         return max([1000 * (self.transcript.audio_duration or 0), *ends])
 
 
-def find_best(source: str, n: int, about: str | None, *, speakers: bool, access: Access) -> Recording:
-    """Transcribe or fetch `source`, and find its `n` best quotes.
+def find_best(
+    source: str, n: int, about: str | None, *, speakers: bool, extractive: bool, access: Access
+) -> Recording:
+    """Transcribe or fetch `source`, and find its `n` best quotes; `extractive` asks no chat model.
 
     Raises what `speech.transcribe`, `speech.fetch` and `best_quotes` do.
     """
     client = open_speech(access.url, access.key, access.region)
-    with open_chat(access.url, access.key, access.region, access.model) as chat:
-        from aai_gateway.quotes import best_quotes
-        from aai_gateway.quotes.windows import numbered
-        from aai_gateway.speech import sentences
+    # Before anything is paid for: its settings may be wrong.
+    chat = None if extractive else open_chat(access.url, access.key, access.region, access.model)
+    from aai_gateway.quotes.windows import numbered
+    from aai_gateway.speech import sentences
 
-        transcript = named_transcript(client, source, speakers=speakers)
-        spoken = numbered(sentences(client, transcript))
-        with (
-            open_quotes(access.namespace, access.key, access.chroma_url) as index,
-            measured("portions") as report,
-        ):
-            found = best_quotes(
-                str(transcript.id),
+    transcript = named_transcript(client, source, speakers=speakers)
+    spoken = numbered(sentences(client, transcript))
+    with open_quotes(access.namespace, access.key, access.chroma_url) as index, chat or nullcontext():
+        found = _quotes(str(transcript.id), spoken, n, about, chat, index, access.region.value)
+    return Recording(transcript, spoken, found)
+
+
+def _quotes(
+    transcript_id: str,
+    spoken: list[Sentence],
+    n: int,
+    about: str | None,
+    chat: ChatClient | None,
+    index: QuoteIndex,
+    region: str,
+) -> BestQuotes:
+    from aai_gateway.quotes import BestQuotes, best_quotes, extractive_quotes
+
+    with measured("sentences") as report:
+        index.add(transcript_id, spoken, region=region, on_progress=report)
+    if chat is not None:
+        with measured("portions") as report:
+            return best_quotes(
+                transcript_id,
                 spoken,
                 chat=chat,
                 index=index,
                 n=n,
                 about=about,
-                region=access.region.value,
+                region=region,
                 on_portion=report,
             )
-    return Recording(transcript, spoken, found)
+    vectors = index.vectors(transcript_id)
+    if vectors is None:
+        return BestQuotes(())
+    subject = index.embedder.encode([about])[0] if about else None
+    quotes = extractive_quotes(transcript_id, spoken, vectors, n, about=subject, region=region)
+    return BestQuotes(tuple(quotes))
 
 
 def tell(recording: Recording, n: int) -> None:

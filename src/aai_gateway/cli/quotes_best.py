@@ -20,7 +20,7 @@ from aai_gateway.cli.client_options import (
 )
 from aai_gateway.cli.files import output_to, require_new
 from aai_gateway.cli.output import note
-from aai_gateway.cli.quote_finding import About, Access, Recording, Source, find_best, tell
+from aai_gateway.cli.quote_finding import About, Access, Extractive, Recording, Source, find_best, tell
 from aai_gateway.cli.quote_formats import QuoteFormat, audio_of, print_quotes, rendered
 from aai_gateway.cli.quotes_report import page_of, topics_of
 from aai_gateway.cli.transcript_formats import to_json
@@ -32,6 +32,7 @@ def best(
     source: Source,
     n: Annotated[int, typer.Option("-n", min=1, max=50, help="How many quotes.")] = 3,
     about: About = None,
+    extractive: Extractive = False,
     speakers: Speakers = False,
     form: Annotated[
         QuoteFormat, typer.Option("--format", help="SRT and VTT hold only the quotes; HTML is a page.")
@@ -60,7 +61,12 @@ def best(
     recorded = audio_of(source, audio)
     _require_ready(recorded, clips, output, force=force)
     recording = find_best(
-        source, n, about, speakers=speakers, access=Access(region, model, namespace, chroma_url, url, key)
+        source,
+        n,
+        about,
+        speakers=speakers,
+        extractive=extractive,
+        access=Access(region, model, namespace, chroma_url, url, key),
     )
     quotes = recording.found.quotes
     title = f"Quotes from {Path(source).name}"

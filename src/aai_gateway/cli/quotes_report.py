@@ -19,7 +19,7 @@ from aai_gateway.cli.client_options import (
     spent,
 )
 from aai_gateway.cli.files import output_to, require_new
-from aai_gateway.cli.quote_finding import About, Access, Recording, Source, find_best, tell
+from aai_gateway.cli.quote_finding import About, Access, Extractive, Recording, Source, find_best, tell
 from aai_gateway.cli.quote_formats import audio_of, playable
 from aai_gateway.core.regions import Region
 
@@ -31,6 +31,7 @@ def report(
     source: Source,
     n: Annotated[int, typer.Option("-n", min=1, max=50, help="How many quotes.")] = 8,
     about: About = None,
+    extractive: Extractive = False,
     speakers: Annotated[
         bool,
         typer.Option("--speakers/--no-speakers", help="Tell speakers apart when audio is transcribed first."),
@@ -62,7 +63,12 @@ def report(
     require_new(page, force=force)
     recorded = audio_of(source, audio)
     recording = find_best(
-        source, n, about, speakers=speakers, access=Access(region, model, namespace, chroma_url, url, key)
+        source,
+        n,
+        about,
+        speakers=speakers,
+        extractive=extractive,
+        access=Access(region, model, namespace, chroma_url, url, key),
     )
     topics = topics_of(recording, namespace_for(namespace, key))
     with output_to(page, force=force) as target:

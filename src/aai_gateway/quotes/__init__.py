@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aai_gateway.quotes.extractive import extractive_quotes
     from aai_gateway.quotes.finder import BestQuotes, best_quotes, open_index, search
     from aai_gateway.quotes.index import QuoteIndex
     from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
@@ -26,6 +27,7 @@ _HOMES = {
     "Sentence": "aai_gateway.quotes.windows",
     "Spoken": "aai_gateway.quotes.spoken",
     "best_quotes": "aai_gateway.quotes.finder",
+    "extractive_quotes": "aai_gateway.quotes.extractive",
     "find_quotes": "aai_gateway.quotes.matching",
     "open_index": "aai_gateway.quotes.finder",
     "search": "aai_gateway.quotes.finder",
@@ -41,6 +43,7 @@ __all__ = [
     "Sentence",
     "Spoken",
     "best_quotes",
+    "extractive_quotes",
     "find_quotes",
     "open_index",
     "search",
