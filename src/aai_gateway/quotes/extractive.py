@@ -33,8 +33,8 @@ COMMON = 0.02
 BLOCK = 512
 
 _LEANING = """
-and but or so because also then that this these those it its they them he him his her which who there here such
-same well yeah yes no okay oh right sure anyway like too hello hi thanks thank
+and but or so because also then that this these those it its they them he him his her which who there here
+such same well yeah yes no okay oh right sure anyway like too hello hi thanks thank
 """
 _LEANS = frozenset(_LEANING.split())
 _FILLERS = frozenset({"um", "uh", "uhm", "er", "mm", "hmm"})
