@@ -74,7 +74,7 @@ def demo(
         TemporaryDirectory(prefix="aai-gateway-demo-") as folder,
         Services(Path(folder)) as services,
     ):
-        embedder = pool.submit(_load_embedder, settings.embedding_model)
+        embedder = pool.submit(_load_embedder, settings)
         with explained(services):
             _run(screen, services, settings, embedder, live)
     _what_next(screen)
@@ -162,13 +162,15 @@ def _live_account(settings: Settings) -> Account:
     return Account({"ASSEMBLYAI_API_KEY": us, "ASSEMBLYAI_EU_API_KEY": eu}, None, LIVE_POLLING_SECONDS)
 
 
-def _load_embedder(name: str) -> Embedder:
-    """In a thread, while the gateway starts: torch takes seconds to import."""
+def _load_embedder(settings: Settings) -> Embedder:
+    """In a thread, while the gateway starts: the model is converted when it is used for the first time."""
     import chromadb  # noqa: F401 - the index needs it next
 
     from aai_gateway.quotes.embedder import load_embedder
 
-    return load_embedder(name)
+    embedder = load_embedder(settings.embedding_model, settings.embedding_backend, settings.cache_dir)
+    embedder.encode(["ready"])
+    return embedder
 
 
 def _reach_loopback_directly() -> None:

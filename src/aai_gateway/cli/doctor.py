@@ -75,7 +75,9 @@ def _embedding_model(settings: Settings) -> Check:
     from aai_gateway.quotes.embedder import load_embedder
 
     try:
-        vectors = load_embedder(settings.embedding_model).encode(["ready"])
+        vectors = load_embedder(
+            settings.embedding_model, settings.embedding_backend, settings.cache_dir
+        ).encode(["ready"])
     except IndexUnavailable as error:
         return Check("embedding model", "fail", str(error))
     return Check("embedding model", "ok", f"{settings.embedding_model} gives {vectors.shape[1]} dimensions")

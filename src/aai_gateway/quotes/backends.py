@@ -134,6 +134,13 @@ def _converted(folder: ModelFolder, cache: Path) -> Path:
         try:
             _export(folder, unfinished)
             unfinished.replace(file)
+        except RuntimeError as error:
+            # What PyTorch raises for a transformer that ONNX cannot express.
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise IndexUnavailable(
+                f"The embedding model {folder.path} cannot be converted ({reason}): use "
+                "AAI_GATEWAY_EMBEDDING_BACKEND=torch."
+            ) from error
         finally:
             with suppress(FileNotFoundError):
                 unfinished.unlink()

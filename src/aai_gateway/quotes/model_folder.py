@@ -34,7 +34,7 @@ class ModelFolder:
     def fingerprint(self) -> str:
         """Twelve hex digits that change with its weights: of their files' sizes, first and last bytes."""
         digest = hashlib.sha256()
-        for file in sorted(self.transformer.glob("*.safetensors")):
+        for file in sorted([*self.transformer.glob("*.safetensors"), *self.transformer.glob("*.bin")]):
             digest.update(f"{file.name} {file.stat().st_size}".encode())
             with file.open("rb") as stream:
                 digest.update(stream.read(1 << 20))
