@@ -9,7 +9,9 @@ from evaluation import meetings as data
 from evaluation.claims import INVENTED, OTHER_WORDS, REWORDED, cases_of
 from evaluation.distortions import ON_THE_SPAN, lossy, swapped, with_ellipsis, without_fillers
 from evaluation.locating import Outcome, calibration_error, iou
-from evaluation.meetings import load_meetings, tidy
+from evaluation.meetings import Query, load_meetings, tidy
+from evaluation.searching import Bm25, Prepared, answers
+from evaluation.searching import run as run_searching
 from evaluation.tables import Table, write_between_marks
 
 from aai_gateway.quotes.matching import Found, find_quotes
@@ -109,3 +111,27 @@ def test_a_table_replaces_what_was_between_its_marks(tmp_path):
     assert f"before\n{expected}\nafter\n" == page.read_text()
     with pytest.raises(ValueError, match="no lines <!-- eval searching -->"):
         write_between_marks(page, "searching", [table])
+
+
+def test_a_passage_answers_when_most_of_it_is_of_the_turns_that_do(qmsum):
+    meeting = qmsum[0]
+    turn = meeting.turns[10]
+    query = Query("?", "", ((turn, turn),))
+    one = Prepared(meeting, [], None, None, None)
+    inside = [place for place, of in enumerate(meeting.turns) if of == turn]
+    assert answers(one, query, (inside[0], inside[-1]))
+    assert not answers(one, query, (inside[-1] + 1, inside[-1] + 1))
+    assert not answers(one, query, (inside[-1], inside[-1] + 1))
+
+
+def test_bm25_prefers_rare_words_and_short_texts():
+    scores = Bm25(["The slugs come out.", "The rain.", "The rain and the wind and the snow."]).scores("rain")
+    assert scores[1] > scores[2] > scores[0] == 0
+
+
+def test_every_way_of_searching_is_in_the_table(invented):
+    table = run_searching(invented)
+    assert "ours" == table.rows[-1][0]
+    assert 6 == len(table.rows)
+    ours, guide = (float(table.rows[row][2]) for row in (-1, 0))
+    assert guide > 0.5 < ours

@@ -30,13 +30,14 @@ from aai_gateway.quotes.library import IndexedTranscript, Library, WindowHit
 from aai_gateway.quotes.matrix_cache import MATRICES
 from aai_gateway.quotes.packing import window_span
 from aai_gateway.quotes.passages import Quote, without_overlaps
+from aai_gateway.quotes.query_reading import read_query
+from aai_gateway.quotes.ranking import Lines, query_vector, score_windows, window_cosine
 from aai_gateway.quotes.vector_index import StoreBroken, VectorIndex
 from aai_gateway.quotes.window_search import (
     EXACT_UP_TO,
     Filters,
     Wanted,
     any_word,
-    fused,
     scan,
     window_quote,
     windows_of_speaker,
@@ -56,8 +57,11 @@ LOCK_WAIT = 10.0
 SLICE = 512
 # A store with more windows than this is made again by the next write, not while somebody waits for a search.
 MEND_UP_TO = 10_000
-# Windows that each way of looking hands to the ranking.
-DEPTH = 50
+# Windows that each way of looking hands to the ranking, where there are too many to rank them all.
+DEPTH = 100
+RANKED_WHOLE = 2_000
+# Transcripts whose sentences' lengths and speakers are kept in memory.
+MOST_LINES = 10_000
 
 
 def _reported(
@@ -109,6 +113,7 @@ class QuoteIndex:
         self._on_notice = on_notice or (lambda text: None)
         self._opened: tuple[Library, VectorIndex] | None = None
         self._looked_after = False
+        self._lines: dict[int, Lines] = {}
         self._mutex = RLock()
 
     def __enter__(self) -> QuoteIndex:
@@ -250,11 +255,28 @@ class QuoteIndex:
         every = library.transcripts(self.embedder.name)
         chosen = [transcript for transcript in every if filters.allows(transcript)]
         wanted = _wanted(library, speaker, chosen, every=len(chosen) == len(every))
-        vector = self.embedder.encode([text])[0]
-        depth = max(DEPTH, 3 * n)
+        lines = {transcript.key: self._lines_of(library, transcript.key) for transcript in chosen}
+        names = dict.fromkeys(name for one in lines.values() for name in one.speakers if name is not None)
+        reading = read_query(text, names)
+        vector = query_vector(*self.embedder.encode([reading.subject, text]))
+        windows = sum(transcript.windows for transcript in chosen)
+        depth = max(DEPTH, 3 * n) if windows > RANKED_WHOLE else windows
         dense = self._nearest(library, vector, depth, chosen, wanted)
-        lexical = library.lexical(any_word(text), depth, wanted)
-        return self._ranked(library, vector, n, chosen, dense, lexical)
+        only = chosen[0].key if len(chosen) == 1 else None
+        lexical = library.lexical(any_word(reading.subject), depth, wanted, only=only)
+        by_key = {transcript.key: transcript for transcript in chosen}
+        scored = score_windows(
+            [hit for hit in dense if hit.key in by_key],
+            [hit for hit in lexical if hit.key in by_key],
+            vector,
+            reading.speakers,
+            sizes={key: one.sentences for key, one in by_key.items()},
+            lines=lines,
+            vectors=lambda key: self._vectors(library, key),
+        )
+        return without_overlaps(
+            (self._quote(library, by_key[one.key], one.number, vector) for one in scored), n
+        )
 
     @_reported
     def candidates(self, transcript_id: str, texts: Sequence[str]) -> list[list[Quote]]:
@@ -313,29 +335,17 @@ class QuoteIndex:
                 self._on_notice(f"Searched without Chroma, in the library itself: {error}")
         return scan(library, self.embedder.name, vector, n, chosen, wanted)
 
-    def _ranked(
-        self,
-        library: Library,
-        vector: Matrix,
-        n: int,
-        chosen: Sequence[IndexedTranscript],
-        dense: Sequence[WindowHit],
-        lexical: Sequence[WindowHit],
-    ) -> list[Quote]:
-        """What both ways of looking found, by the cosine of the whole and of its best sentence together."""
-        by_key = {transcript.key: transcript for transcript in chosen}
-        model = self.embedder.name
-        scored = []
-        for key, number in fused(dense, lexical):
-            if key not in by_key:
-                continue
-            first, last = window_span(number, by_key[key].sentences)
-            cosines = self._vectors(library, key)[first : last + 1] @ vector
-            (whole,) = scan(library, model, vector, 1, [by_key[key]], _only(key, number))
-            scored.append((whole.score + float(cosines.max()), key, number, whole.score))
-        scored.sort(reverse=True)
-        quotes = (window_quote(library, by_key[key], number, whole) for _, key, number, whole in scored)
-        return without_overlaps(quotes, n)
+    def _quote(self, library: Library, transcript: IndexedTranscript, number: int, vector: Matrix) -> Quote:
+        first, last = window_span(number, transcript.sentences)
+        cosine = window_cosine(self._vectors(library, transcript.key)[first : last + 1], vector)
+        return window_quote(library, transcript, number, cosine)
+
+    def _lines_of(self, library: Library, key: int) -> Lines:
+        if key not in self._lines:
+            if len(self._lines) >= MOST_LINES:
+                self._lines.clear()
+            self._lines[key] = Lines.of(library.lines(key))
+        return self._lines[key]
 
     def _reading(self) -> Library | None:
         """The library, or None while nothing has been stored. Makes nothing."""
@@ -381,7 +391,3 @@ def _wanted(
         return lambda key, number: (key, number) in places
     keys = {transcript.key for transcript in chosen}
     return None if every else lambda key, number: key in keys
-
-
-def _only(key: int, number: int) -> Wanted:
-    return lambda *place: place == (key, number)

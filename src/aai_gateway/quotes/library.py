@@ -252,6 +252,14 @@ class Library:
             Sentence(n, text, a, b, who, unpacked_words(words, text)) for n, text, a, b, who, words in rows
         ]
 
+    def lines(self, key: int) -> list[tuple[int, str | None]]:
+        """How many words each sentence of a version has, and its speaker."""
+        return self._db.execute(
+            "SELECT length(text) - length(replace(text, ' ', '')) + 1, speaker FROM sentences "
+            "WHERE transcript = ? ORDER BY number",
+            (key,),
+        ).fetchall()
+
     def vectors(self, key: int, model: str) -> Matrix:
         """A version's sentence vectors, a float32 row for each."""
         rows = self._db.execute(
@@ -271,17 +279,24 @@ class Library:
         return {(key, number) for key, number in rows if key in keys}
 
     def lexical(
-        self, match: str, n: int, wanted: Callable[[int, int], bool] | None = None
+        self,
+        match: str,
+        n: int,
+        wanted: Callable[[int, int], bool] | None = None,
+        *,
+        only: int | None = None,
     ) -> list[WindowHit]:
         """The `n` windows that match an FTS5 expression best, by BM25, best first.
 
-        `wanted` says of a transcript's key and a window's number whether it may be among them.
+        `wanted` says of a transcript's key and a window's number whether it may be among them; `only` is the
+        key of the one transcript to look in.
         """
         if not match:
             return []
         rows = self._db.execute(
-            "SELECT rowid, rank FROM window_words WHERE window_words MATCH ? ORDER BY rank LIMIT ?",
-            (match, -1 if wanted else n),
+            "SELECT rowid, rank FROM window_words WHERE window_words MATCH ? AND rowid BETWEEN ? AND ? "
+            "ORDER BY rank LIMIT ?",
+            (match, *_rowids(only), -1 if wanted else n),
         )
         hits: list[WindowHit] = []
         for rowid, rank in rows:
@@ -323,3 +338,8 @@ def _joined(rows: Sequence[tuple[int, bytes]]) -> Matrix:
 
 def _utc(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat()
+
+
+def _rowids(key: int | None) -> tuple[int, int]:
+    """The first and the last number that a window of a transcript, or of any, may have."""
+    return (0, 2**62) if key is None else (key << NUMBER_BITS, ((key + 1) << NUMBER_BITS) - 1)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 50_000
 # Sentences shown before and after a passage.
 AROUND = 2
-# Of reciprocal rank fusion, as its authors have it.
-FUSION = 60
 
 Wanted = Callable[[int, int], bool]
 
@@ -97,16 +95,6 @@ def scan(
             if len(hits) == n:
                 break
     return hits
-
-
-def fused(*rankings: Sequence[WindowHit]) -> list[tuple[int, int]]:
-    """Keys and numbers of windows, best first, by reciprocal rank fusion of several rankings."""
-    scores: dict[tuple[int, int], float] = {}
-    for hits in rankings:
-        for rank, hit in enumerate(hits):
-            place = (hit.key, hit.number)
-            scores[place] = scores.get(place, 0.0) + 1 / (FUSION + rank)
-    return sorted(scores, key=lambda place: (-scores[place], place))
 
 
 def any_word(text: str) -> str:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aai_gateway.quotes.query_reading import QueryReading, named_speakers, read_query
+
+TEAM = ("Project Manager", "Marketing", "User Interface", "Industrial Designer")
+COMMITTEE = ("Right Hon. Justin Trudeau (Prime Minister)", "Hon. Bill Morneau (Minister of Finance)")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Summarize the discussion about product cost.", QueryReading("product cost", ())),
+        ("What was said about hourly rates?", QueryReading("hourly rates", ())),
+        ("the cost of clean air", QueryReading("cost clean air", ())),
+        (
+            "What did the Marketing think of buttons when discussing the functional design?",
+            QueryReading("buttons", ("Marketing",)),
+        ),
+        (
+            "Why did the project manager's plan fail while talking about money?",
+            QueryReading("plan fail", ("Project Manager",)),
+        ),
+    ],
+)
+def test_a_question_is_read(text, expected):
+    assert expected == read_query(text, TEAM)
+
+
+def test_a_question_of_only_every_questions_words_is_its_own_subject():
+    assert "What did they say?" == read_query("What did they say? ", TEAM).subject
+
+
+def test_what_only_has_a_setting_is_about_that():
+    assert QueryReading("titanium", ()) == read_query("What was it when discussing titanium?", ())
+
+
+def test_a_speaker_is_named_in_full_or_by_the_most_of_a_name():
+    assert ("Project Manager",) == named_speakers("what the PROJECT MANAGER wants", TEAM)
+    assert COMMITTEE[:1] == named_speakers("What did the Prime Minister say?", COMMITTEE)
+    assert COMMITTEE[1:] == named_speakers("What did Morneau say about the debt?", COMMITTEE)
+    assert () == named_speakers("Who was there?", TEAM)
+
+
+def test_a_letter_names_nobody_and_speaker_a_does():
+    assert () == named_speakers("a garden", ("A", "B"))
+    assert ("A",) == named_speakers("what does speaker A grow?", ("A", "B"))
+    assert ("Speaker A",) == named_speakers("what speaker A grows", ("Speaker A", "Speaker B"))
+
+
+@given(st.text(max_size=80), st.lists(st.text(max_size=20), max_size=4))
+def test_whatever_is_asked_is_read(text, speakers):
+    found = read_query(text, speakers)
+    assert set(found.speakers) <= set(speakers)
+    assert found.subject or not text.strip()
