@@ -16,7 +16,14 @@ def test_help_has_an_example_and_the_presets():
     assert "Example: aai-gateway ask" in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["t-1"], ["t-1", "Why?", "--preset", "summary"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["t-1"],
+        ["t-1", "Why?", "--preset", "summary"],
+        ["t-1", "8f6d2c1e-0000-4000-8000-000000000000"],
+    ],
+)
 def test_either_a_question_or_a_preset(arguments):
     result = run(*arguments)
     assert 2 == result.exit_code

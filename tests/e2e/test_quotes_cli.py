@@ -162,3 +162,24 @@ def test_quotes_without_a_chat_model_cost_nothing(cli, transcript):
     assert 3 == len(quotes)
     assert all(quote in transcript["text"] for quote in quotes)
     assert "" == printed.stderr
+
+
+def test_a_question_about_many_is_answered_with_what_was_said(cli, gateway, transcript):
+    mine = gateway.team()
+    own = {"AAI_GATEWAY_KEY": mine.key}
+    empty = cli("ask", "What about masks?", **own)
+    assert "" == empty.stdout
+    assert "No transcript of us is indexed with this key: aai-gateway quotes sync" in empty.stderr
+    asked = ("ask", "What about smoke and children?")
+    answer = json.loads(cli(*asked, "--json").stdout)
+    assert answer["answered"]
+    assert answer["statements"]
+    for statement in answer["statements"]:
+        assert statement["supported"] is bool(statement["citations"])
+        assert all(quote["text"] in transcript["text"] for quote in statement["citations"])
+    printed = cli(*asked)
+    assert answer["statements"][0]["text"] in printed.stdout
+    assert "tokens in" in printed.stderr
+    ids = [json.loads(cli("transcribe", HELLO, "--json", **own).stdout)["id"] for _ in range(2)]
+    both = json.loads(cli("ask", *ids, "Who is greeted?", "--json", **own).stdout)
+    assert 2 == both["passages"]
