@@ -5,6 +5,7 @@ A result counts when most of its sentences are of turns that answer the question
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import tempfile
@@ -84,9 +85,7 @@ def run(meetings: Sequence[Meeting]) -> Table:
     prepared = [Prepared.of(meeting, kept) for meeting in meetings]
     asked = [(one, query) for one in prepared for query in one.meeting.queries]
     kept.encode([query.text for _, query in asked])
-    rows = [
-        _row(name, asked, lambda one, query, way=way: way(one, query, kept)) for name, way in WAYS.items()
-    ]
+    rows = [_row(name, asked, functools.partial(way, kept)) for name, way in WAYS.items()]
     embedder = cast("Embedder", _Kept(kept))
     with tempfile.TemporaryDirectory() as folder, QuoteIndex(Path(folder), embedder) as index:
         for meeting in meetings:
@@ -113,34 +112,34 @@ def _ours(index: QuoteIndex, one: Prepared, query: Query) -> list[Span]:
     return [(quote.first, quote.last) for quote in found]
 
 
-def _guide(one: Prepared, query: Query, kept: KeptVectors) -> list[Span]:
+def _guide(kept: KeptVectors, one: Prepared, query: Query) -> list[Span]:
     return _best(one.spans, one.vectors @ kept.encode([query.text])[0])
 
 
-def _single(one: Prepared, query: Query, kept: KeptVectors) -> list[Span]:
+def _single(kept: KeptVectors, one: Prepared, query: Query) -> list[Span]:
     scores = one.sentence_vectors @ kept.encode([query.text])[0]
     return _best([(place, place) for place in range(len(scores))], scores)
 
 
-def _sentence_windows(one: Prepared, query: Query, kept: KeptVectors) -> list[Span]:
+def _sentence_windows(kept: KeptVectors, one: Prepared, query: Query) -> list[Span]:
     last = len(one.meeting.sentences) - 1
     return [
-        (max(0, place - NEIGHBOURS), min(last, place + NEIGHBOURS)) for place, _ in _single(one, query, kept)
+        (max(0, place - NEIGHBOURS), min(last, place + NEIGHBOURS)) for place, _ in _single(kept, one, query)
     ]
 
 
-def _bm25(one: Prepared, query: Query, kept: KeptVectors) -> list[Span]:
+def _bm25(kept: KeptVectors, one: Prepared, query: Query) -> list[Span]:
     return _best(one.spans, one.words.scores(query.text))
 
 
-def _both(one: Prepared, query: Query, kept: KeptVectors) -> list[Span]:
+def _both(kept: KeptVectors, one: Prepared, query: Query) -> list[Span]:
     scores = np.zeros(len(one.spans), np.float32)
     for ranking in (one.vectors @ kept.encode([query.text])[0], one.words.scores(query.text)):
         scores[np.argsort(-ranking, kind="stable")] += 1 / (FUSION + np.arange(len(scores)))
     return _best(one.spans, scores, apart=True)
 
 
-WAYS: dict[str, Callable[[Prepared, Query, KeptVectors], list[Span]]] = {
+WAYS: dict[str, Callable[[KeptVectors, Prepared, Query], list[Span]]] = {
     "the guide: windows of five, dense": _guide,
     "single sentences, dense": _single,
     "sentence windows (LlamaIndex), ±3": _sentence_windows,
