@@ -63,14 +63,6 @@ def test_a_search_can_stay_inside_one_transcript(index, garden, bank):
     assert index.search("anything", 5, transcript_ids=["unknown"]) == []
 
 
-def test_candidates_rank_every_window_for_each_text(index, garden):
-    index.add("garden", garden)
-    slugs, sun = index.candidates("garden", ["slugs and ducks", "six hours of sun"])
-    assert 4 == len(slugs) == len(sun)
-    assert 0 == sun[0].first
-    assert slugs[0].first in {3, 6}
-
-
 def test_adding_again_changes_nothing_and_encodes_nothing(tmp_path, embedder, garden):
     counting = CountingEmbedder(embedder)
     with QuoteIndex(tmp_path, counting) as index:
@@ -99,7 +91,6 @@ def test_a_transcript_can_be_deleted(index, garden, bank):
 
 def test_an_empty_index_finds_nothing_and_makes_nothing(index):
     assert index.search("anything") == []
-    assert [[]] == index.candidates("garden", ["anything"])
     assert 0 == index.count()
     assert 0 == index.delete("garden")
     assert not index.folder.exists()
@@ -192,3 +183,12 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path, embedder, garden):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(IndexUnavailable, match="cannot be used"):
         QuoteIndex(tmp_path / "file" / "quotes", embedder).add("garden", garden)
+
+
+def test_what_is_near_is_enough_to_rank(index, garden, bank, monkeypatch):
+    index.add("garden", garden * 8)
+    index.add("bank", bank)
+    questions = ["how do I get rid of snails", "what did B say about tomatoes", "growth of revenue"]
+    whole = [index.search(question, 6) for question in questions]
+    monkeypatch.setattr("aai_gateway.quotes.index.RANKED_WHOLE", 0)
+    assert whole == [index.search(question, 6) for question in questions]

@@ -3,14 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aai_gateway.quotes.library import WindowHit
-from aai_gateway.quotes.packing import window_count
+from aai_gateway.quotes.packing import window_count, window_span
 from aai_gateway.quotes.ranking import (
+    NEIGHBOURS,
+    REACH,
     Lines,
+    ScoredWindow,
+    Stretch,
     around,
     query_vector,
     score_windows,
     spoken_share,
+    spread,
     weight_of,
     window_cosine,
 )
@@ -21,17 +25,11 @@ EAST, NORTH = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 def ranked(vectors, lexical=(), speakers=(), lines=None):
     """Numbers of one transcript's windows, best first, for a question that points east."""
     matrix = np.array(vectors, np.float32)
-    dense = [WindowHit(1, number, 0.0) for number in range(window_count(len(matrix)))]
-    found = score_windows(
-        dense,
-        [WindowHit(1, number, score) for number, score in lexical],
-        EAST,
-        speakers,
-        sizes={1: len(matrix)},
-        lines={1: Lines.of(lines or [(12, None)] * len(matrix))},
-        vectors=lambda key: matrix,
-    )
-    return [one.number for one in found]
+    count = len(matrix)
+    said = Lines.of(lines or [(12, None)] * count)
+    whole = Stretch(1, count, 0, range(window_count(count)), said, matrix)
+    by_words = {(1, number): score for number, score in lexical}
+    return [one.number for one in score_windows([whole], by_words, EAST, speakers)]
 
 
 def test_the_window_that_is_most_alike_comes_first():
@@ -53,12 +51,36 @@ def test_short_answers_count_for_less_than_sentences():
     assert [pytest.approx(few), 1.0, 0.0, 0.0] == share.tolist()
 
 
+def test_one_sentence_that_answers_decides_between_windows_that_mean_the_same():
+    even = np.array([0.2, 0.98], np.float32)
+    assert 1 == ranked([even] * 5 + [NORTH, EAST, NORTH] + [even] * 3)[0]
+
+
 def test_what_is_said_around_counts_a_little():
-    assert around(np.array([0, 0, 1, 0, 0], np.float32)).argmax() == 2
-    near, far = around(np.array([1, 0, 0, 0], np.float32))[1:3]
+    assert around(np.array([0, 0, 1, 0, 0], np.float32), NEIGHBOURS).argmax() == 2
+    near, far = around(np.array([1, 0, 0, 0], np.float32), NEIGHBOURS)[1:3]
     assert near > far > 0
-    assert [1.0] == around(np.array([1], np.float32)).tolist()
-    assert np.ones(7) == pytest.approx(around(np.ones(7, np.float32)))
+    assert [1.0] == around(np.array([1], np.float32), NEIGHBOURS).tolist()
+    assert np.ones(7) == pytest.approx(around(np.ones(7, np.float32), NEIGHBOURS))
+
+
+def test_a_part_of_a_transcript_scores_as_in_the_whole():
+    chance = np.random.default_rng(5)
+    vectors = chance.standard_normal((90, 2)).astype(np.float32)
+    lines = [(int(chance.integers(1, 20)), "AB"[int(chance.integers(2))]) for _ in range(90)]
+    first, last = window_span(12, 90)
+    part = slice(first - REACH, last + REACH + 1)
+    whole = Stretch(1, 90, 0, [12], Lines.of(lines), vectors)
+    near = Stretch(1, 90, part.start, [12], Lines.of(lines[part]), vectors[part])
+    (one,), (other,) = (score_windows([stretch], {}, EAST, ["A"]) for stretch in (whole, near))
+    assert one.score == pytest.approx(other.score, abs=1e-5)
+
+
+def test_what_is_next_to_the_best_has_to_be_better_for_it():
+    near, far, other = ScoredWindow(1, 2, 5.9), ScoredWindow(1, 30, 5.0), ScoredWindow(2, 2, 5.1)
+    best, inside = ScoredWindow(1, 0, 6.0), ScoredWindow(1, 1, 5.99)
+    found = list(spread([best, inside, near, other, far], {1: 100, 2: 100}))
+    assert [best, other, far, near] == found
 
 
 def test_a_questions_subject_counts_more_than_its_whole_text():

@@ -9,14 +9,14 @@ it was. In one process, share one QuoteIndex for a namespace.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from aai_gateway.errors import IndexUnavailable
 from aai_gateway.quotes.index_folder import (
@@ -26,19 +26,18 @@ from aai_gateway.quotes.index_folder import (
     namespace_folder,
     one_writer,
 )
-from aai_gateway.quotes.library import IndexedTranscript, Library, WindowHit
-from aai_gateway.quotes.matrix_cache import MATRICES
+from aai_gateway.quotes.library import IndexedTranscript, Library
 from aai_gateway.quotes.packing import window_span
 from aai_gateway.quotes.passages import Quote, without_overlaps
 from aai_gateway.quotes.query_reading import read_query
-from aai_gateway.quotes.ranking import Lines, query_vector, score_windows, window_cosine
-from aai_gateway.quotes.vector_index import StoreBroken, VectorIndex
+from aai_gateway.quotes.ranking import query_vector, score_windows, spread, window_cosine
+from aai_gateway.quotes.stretches import StretchReader
+from aai_gateway.quotes.vector_index import VectorIndex
 from aai_gateway.quotes.window_search import (
-    EXACT_UP_TO,
     Filters,
     Wanted,
     any_word,
-    scan,
+    nearest,
     window_quote,
     windows_of_speaker,
 )
@@ -60,8 +59,6 @@ MEND_UP_TO = 10_000
 # Windows that each way of looking hands to the ranking, where there are too many to rank them all.
 DEPTH = 100
 RANKED_WHOLE = 2_000
-# Transcripts whose sentences' lengths and speakers are kept in memory.
-MOST_LINES = 10_000
 
 
 def _reported(
@@ -81,6 +78,12 @@ def _reported(
                 ) from error
 
     return call
+
+
+class _Opened(NamedTuple):
+    library: Library
+    store: VectorIndex
+    reader: StretchReader
 
 
 class QuoteIndex:
@@ -111,9 +114,8 @@ class QuoteIndex:
         self._chroma_url = chroma_url
         self._lock_wait = lock_wait
         self._on_notice = on_notice or (lambda text: None)
-        self._opened: tuple[Library, VectorIndex] | None = None
+        self._opened: _Opened | None = None
         self._looked_after = False
-        self._lines: dict[int, Lines] = {}
         self._mutex = RLock()
 
     def __enter__(self) -> QuoteIndex:
@@ -128,10 +130,9 @@ class QuoteIndex:
         """Close the files. The index opens them again when it is used again."""
         with self._mutex:
             if self._opened is not None:
-                library, store = self._opened
-                self._opened = None
-                store.close()
-                library.close()
+                opened, self._opened = self._opened, None
+                opened.store.close()
+                opened.library.close()
 
     @_reported
     def add(
@@ -230,7 +231,7 @@ class QuoteIndex:
         """A normalised float32 row for each of a transcript's sentences; None when it is not in the index."""
         library = self._reading()
         key = library.current_key(transcript_id, self.embedder.name) if library is not None else None
-        return self._vectors(library, key) if library is not None and key is not None else None
+        return self._opened.reader.vectors(key) if self._opened and key is not None else None
 
     @_reported
     def search(
@@ -252,48 +253,27 @@ class QuoteIndex:
             return []
         self._look_after()
         filters = Filters(transcript_ids, speaker, since, until)
+        store, reader = self._open().store, self._open().reader
         every = library.transcripts(self.embedder.name)
-        chosen = [transcript for transcript in every if filters.allows(transcript)]
+        chosen = {transcript.key: transcript for transcript in every if filters.allows(transcript)}
         wanted = _wanted(library, speaker, chosen, every=len(chosen) == len(every))
-        lines = {transcript.key: self._lines_of(library, transcript.key) for transcript in chosen}
-        names = dict.fromkeys(name for one in lines.values() for name in one.speakers if name is not None)
-        reading = read_query(text, names)
+        windows = sum(transcript.windows for transcript in chosen.values())
+        few = windows <= RANKED_WHOLE
+        reading = read_query(text, reader.speakers(chosen) if few else library.speakers())
         vector = query_vector(*self.embedder.encode([reading.subject, text]))
-        windows = sum(transcript.windows for transcript in chosen)
-        depth = max(DEPTH, 3 * n) if windows > RANKED_WHOLE else windows
-        dense = self._nearest(library, vector, depth, chosen, wanted)
-        only = chosen[0].key if len(chosen) == 1 else None
+        depth = windows if few else max(DEPTH, 3 * n)
+        listed = list(chosen.values())
+        dense = nearest(library, store, vector, depth, listed, wanted, on_notice=self._on_notice)
+        only = next(iter(chosen)) if len(chosen) == 1 else None
         lexical = library.lexical(any_word(reading.subject), depth, wanted, only=only)
-        by_key = {transcript.key: transcript for transcript in chosen}
-        scored = score_windows(
-            [hit for hit in dense if hit.key in by_key],
-            [hit for hit in lexical if hit.key in by_key],
-            vector,
-            reading.speakers,
-            sizes={key: one.sentences for key, one in by_key.items()},
-            lines=lines,
-            vectors=lambda key: self._vectors(library, key),
-        )
+        by_words = {(hit.key, hit.number): hit.score for hit in lexical if hit.key in chosen}
+        found = [*((hit.key, hit.number) for hit in dense if hit.key in chosen), *by_words]
+        stretches = reader.whole(found, chosen) if few else reader.near(found, chosen)
+        scored = score_windows(stretches, by_words, vector, reading.speakers)
+        spread_out = spread(scored, {key: one.sentences for key, one in chosen.items()})
         return without_overlaps(
-            (self._quote(library, by_key[one.key], one.number, vector) for one in scored), n
+            (self._quote(library, chosen[one.key], one.number, vector) for one in spread_out), n
         )
-
-    @_reported
-    def candidates(self, transcript_id: str, texts: Sequence[str]) -> list[list[Quote]]:
-        """For each text, every window of one transcript, best first by meaning."""
-        chosen = [transcript for transcript in self.transcripts() if transcript.id == transcript_id]
-        library = self._reading()
-        if library is None or not texts or not chosen:
-            return [[] for _ in texts]
-        vectors = self.embedder.encode(texts)
-        model, n = self.embedder.name, chosen[0].windows
-        return [
-            [
-                window_quote(library, chosen[0], hit.number, hit.score)
-                for hit in scan(library, model, row, n, chosen)
-            ]
-            for row in vectors
-        ]
 
     def _encode(
         self, library: Library, key: int, on_progress: Callable[[int, int], None] | None = None
@@ -314,52 +294,25 @@ class QuoteIndex:
                 on_progress(done, total)
         return library.finish(key, model)
 
-    def _vectors(self, library: Library, key: int) -> Matrix:
-        model = self.embedder.name
-        return MATRICES.get(("sentences", library.id, model, key), lambda: library.vectors(key, model))
-
-    def _nearest(
-        self,
-        library: Library,
-        vector: Matrix,
-        n: int,
-        chosen: Sequence[IndexedTranscript],
-        wanted: Wanted | None,
-    ) -> list[WindowHit]:
-        """The windows nearest to a vector: by Chroma where they are many, else one by one."""
-        store = self._open()[1]
-        if wanted is None and sum(one.windows for one in chosen) > EXACT_UP_TO and store.trusted():
-            try:
-                return store.nearest(vector, n)
-            except (StoreBroken, IndexUnavailable) as error:
-                self._on_notice(f"Searched without Chroma, in the library itself: {error}")
-        return scan(library, self.embedder.name, vector, n, chosen, wanted)
-
     def _quote(self, library: Library, transcript: IndexedTranscript, number: int, vector: Matrix) -> Quote:
         first, last = window_span(number, transcript.sentences)
-        cosine = window_cosine(self._vectors(library, transcript.key)[first : last + 1], vector)
+        vectors = library.some_vectors(transcript.key, self.embedder.name, first, last)
+        cosine = window_cosine(vectors, vector)
         return window_quote(library, transcript, number, cosine)
-
-    def _lines_of(self, library: Library, key: int) -> Lines:
-        if key not in self._lines:
-            if len(self._lines) >= MOST_LINES:
-                self._lines.clear()
-            self._lines[key] = Lines.of(library.lines(key))
-        return self._lines[key]
 
     def _reading(self) -> Library | None:
         """The library, or None while nothing has been stored. Makes nothing."""
         if self._opened is None and not (self.home / LIBRARY_FILE).exists():
             return None
-        return self._open()[0]
+        return self._open().library
 
-    def _open(self) -> tuple[Library, VectorIndex]:
+    def _open(self) -> _Opened:
         if self._opened is None:
             library = Library(self.home / LIBRARY_FILE, self._lock_wait)
             store = VectorIndex(
                 library, self.embedder.name, self.home / STORE_FOLDER, self._chroma_url, self._on_notice
             )
-            self._opened = library, store
+            self._opened = _Opened(library, store, StretchReader(library, self.embedder.name))
         return self._opened
 
     def _look_after(self) -> None:
@@ -367,7 +320,7 @@ class QuoteIndex:
         if self._looked_after:
             return
         self._looked_after = True
-        library, store = self._open()
+        library, store = self._open().library, self._open().store
         windows = sum(transcript.windows for transcript in library.transcripts(self.embedder.name))
         if windows <= MEND_UP_TO and not store.trusted():
             with suppress(IndexUnavailable), one_writer(self.home, 0.0):
@@ -379,15 +332,15 @@ class QuoteIndex:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with one_writer(self.home, self._lock_wait) if self._chroma_url is None else nullcontext():
             clear_former(self.folder, self._on_notice)
-            yield self._open()
+            opened = self._open()
+            yield opened.library, opened.store
 
 
 def _wanted(
-    library: Library, speaker: str | None, chosen: Sequence[IndexedTranscript], *, every: bool
+    library: Library, speaker: str | None, chosen: Mapping[int, IndexedTranscript], *, every: bool
 ) -> Wanted | None:
     """Which windows may be found, None where all may."""
     if speaker is not None:
-        places = windows_of_speaker(library, speaker, chosen)
+        places = windows_of_speaker(library, speaker, list(chosen.values()))
         return lambda key, number: (key, number) in places
-    keys = {transcript.key for transcript in chosen}
-    return None if every else lambda key, number: key in keys
+    return None if every else lambda key, number: key in chosen

@@ -252,13 +252,24 @@ class Library:
             Sentence(n, text, a, b, who, unpacked_words(words, text)) for n, text, a, b, who, words in rows
         ]
 
-    def lines(self, key: int) -> list[tuple[int, str | None]]:
-        """How many words each sentence of a version has, and its speaker."""
+    def lines(self, key: int, first: int = 0, last: int = 2**62) -> list[tuple[int, str | None]]:
+        """How many words each sentence of a version has, from `first` to `last`, inclusive; its speaker."""
         return self._db.execute(
             "SELECT length(text) - length(replace(text, ' ', '')) + 1, speaker FROM sentences "
-            "WHERE transcript = ? ORDER BY number",
-            (key,),
+            "WHERE transcript = ? AND number BETWEEN ? AND ? ORDER BY number",
+            (key, first, last),
         ).fetchall()
+
+    def speakers(self) -> list[str]:
+        """Everybody who speaks, each once."""
+        return [
+            name
+            for (name,) in self._db.execute(
+                "WITH RECURSIVE named(speaker) AS (SELECT min(speaker) FROM sentences UNION ALL SELECT "
+                "(SELECT min(speaker) FROM sentences WHERE speaker > named.speaker) FROM named "
+                "WHERE named.speaker IS NOT NULL) SELECT speaker FROM named WHERE speaker IS NOT NULL"
+            )
+        ]
 
     def vectors(self, key: int, model: str) -> Matrix:
         """A version's sentence vectors, a float32 row for each."""
@@ -267,6 +278,22 @@ class Library:
             (key, model),
         ).fetchall()
         return _joined(rows)
+
+    def some_vectors(self, key: int, model: str, first: int, last: int) -> Matrix:
+        """The vectors of the sentences from `first` to `last`, inclusive; nothing else is read."""
+        slices = self._db.execute(
+            "SELECT rowid, first, count FROM vectors WHERE transcript = ? AND model = ? "
+            "AND first <= ? AND first + count > ? ORDER BY first",
+            (key, model, last, first),
+        ).fetchall()
+        parts = []
+        for rowid, begin, count in slices:
+            with self._db.blobopen("vectors", "vectors", rowid, readonly=True) as blob:
+                width = len(blob) // count
+                start, end = max(first - begin, 0), min(last + 1 - begin, count)
+                blob.seek(start * width)
+                parts.append((end - start, blob.read((end - start) * width)))
+        return _joined(parts)
 
     def window_vectors(self, keys: Sequence[int], model: str) -> Matrix:
         """The window vectors of these versions, one after another, a float32 row for each."""

@@ -5,27 +5,37 @@ Measured on QMSum's validation split (docs/quotes.md); weights are round, and fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aai_gateway.quotes.packing import window_span
+from aai_gateway.quotes.windows import WINDOW_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aai_gateway.quotes.embedder import Matrix
-    from aai_gateway.quotes.library import WindowHit
+
+    Scores = NDArray[np.float64]
+    Places = NDArray[np.intp]
 
 WHOLE_TEXT = 0.3
 """What a question's whole text counts beside its subject."""
 NEIGHBOURS = (1.0, 0.3, 0.09)
 """What a sentence, the ones next to it and those after the next count in what is said there."""
+COMPANY = tuple(math.exp(-distance / 6) for distance in range(13))
+"""The same of who speaks: somebody's opinion is where they have the word, also while others answer."""
 FEW_WORDS, LEAST = 10, 0.2
 """A sentence of fewer words counts for less, down to this share: "Yes, exactly." is like many a question."""
-BY_MEANING, BY_WORDS, BY_SPEAKER = 10.0, 3.0, 4.0
+BY_MEANING, BY_BEST_SENTENCE, BY_WORDS, BY_SPEAKER = 10.0, 3.0, 3.0, 6.0
+NEAR, FADE = 2.0, 15.0
+"""What a window loses next to one that is better; and in how many sentences that falls to a third."""
+REACH = len(COMPANY) - 1
+"""Sentences before and after a window that its score depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,21 @@ class Lines:
     def of(cls, lines: Sequence[tuple[int, str | None]]) -> Lines:
         """The lines of (words, speaker) pairs."""
         return cls(np.array([words for words, _ in lines], np.float32), tuple(who for _, who in lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive sentences of a transcript, the first of which has the number `first`.
+
+    `windows` are the numbers of those to score in it; `sentences` is how many the whole transcript has.
+    """
+
+    key: int
+    sentences: int
+    first: int
+    windows: Sequence[int]
+    lines: Lines
+    vectors: Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +83,61 @@ def query_vector(subject: Matrix, text: Matrix) -> Matrix:
 
 
 def score_windows(
-    dense: Sequence[WindowHit],
-    lexical: Sequence[WindowHit],
+    stretches: Iterable[Stretch],
+    by_words: Mapping[tuple[int, int], float],
     vector: Matrix,
     speakers: Collection[str],
-    *,
-    sizes: Mapping[int, int],
-    lines: Mapping[int, Lines],
-    vectors: Callable[[int], Matrix],
 ) -> list[ScoredWindow]:
-    """The windows that either way of looking found, best first.
-
-    `sizes` are transcripts' numbers of sentences by key, `vectors` gives their sentences' vectors.
-    """
-    by_words = {(hit.key, hit.number): hit.score for hit in lexical}
+    """The windows of these stretches, best first. `by_words` are BM25 scores by key and number."""
     best = max(by_words.values(), default=0.0) or 1.0
-    places: dict[int, dict[int, None]] = {}
-    for hit in (*dense, *lexical):
-        places.setdefault(hit.key, {})[hit.number] = None
     scored = []
-    for key, numbers in places.items():
-        likeness = around(vectors(key) @ vector * weight_of(lines[key].words))
-        found = list(numbers)
-        scores = BY_MEANING * means(likeness, found, sizes[key])
+    for stretch in stretches:
+        spans = np.array([window_span(number, stretch.sentences) for number in stretch.windows], np.intp)
+        spans -= stretch.first
+        likeness = stretch.vectors @ vector
+        meant = around(likeness * weight_of(stretch.lines.words), NEIGHBOURS)
+        scores = BY_MEANING * means(meant, spans) + BY_BEST_SENTENCE * maxima(likeness, spans)
         if speakers:
-            scores += BY_SPEAKER * means(around(spoken_share(lines[key], speakers)), found, sizes[key])
-        scores += BY_WORDS / best * np.array([by_words.get((key, number), 0.0) for number in found])
-        scored += [ScoredWindow(key, *one) for one in zip(found, scores.tolist(), strict=True)]
+            spoken = around(spoken_share(stretch.lines, speakers), COMPANY)
+            scores += BY_SPEAKER * means(spoken, spans)
+        found = [by_words.get((stretch.key, number), 0.0) for number in stretch.windows]
+        scores += BY_WORDS / best * np.array(found)
+        pairs = zip(stretch.windows, scores.tolist(), strict=True)
+        scored += [ScoredWindow(stretch.key, number, score) for number, score in pairs]
     return sorted(scored, key=lambda one: (-one.score, one.key, one.number))
 
 
-def means(values: Matrix, numbers: Sequence[int], sentences: int) -> NDArray[np.float64]:
-    """The mean of sentences' values in each of these windows of a transcript of so many sentences."""
-    spans = np.array([window_span(number, sentences) for number in numbers], np.intp)
+def spread(best_first: Sequence[ScoredWindow], sentences: Mapping[int, int]) -> Iterator[ScoredWindow]:
+    """The best window, then the best that is left, and so on, none overlapping another.
+
+    What is near a window that was taken has to be better for it: when a place is wrong, so is what is next
+    to it. `sentences` is how many each transcript has, by key.
+    """
+    scores = np.array([one.score for one in best_first])
+    keys = np.array([one.key for one in best_first])
+    spans = np.array([window_span(one.number, sentences[one.key]) for one in best_first]).reshape(-1, 2)
+    for _ in best_first:
+        place = int(np.argmax(scores))
+        if scores[place] == -np.inf:
+            return
+        yield best_first[place]
+        first, last = spans[place]
+        scores -= NEAR * np.exp(-np.abs(spans[:, 0] - first) / FADE) * (keys == keys[place])
+        scores[(keys == keys[place]) & (spans[:, 0] <= last) & (first <= spans[:, 1])] = -np.inf
+
+
+def means(values: Matrix, spans: Places) -> Scores:
+    """The mean of the values in each span, first and last inclusive."""
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    inside: NDArray[np.float64] = (sums[spans[:, 1] + 1] - sums[spans[:, 0]]) / (
-        spans[:, 1] + 1 - spans[:, 0]
-    )
+    inside: Scores = (sums[spans[:, 1] + 1] - sums[spans[:, 0]]) / (spans[:, 1] + 1 - spans[:, 0])
     return inside
+
+
+def maxima(values: Matrix, spans: Places) -> Scores:
+    """The largest of the values in each span of at most WINDOW_SIZE, first and last inclusive."""
+    places = np.minimum(spans[:, :1] + np.arange(WINDOW_SIZE), spans[:, 1:])
+    largest: Scores = values[places].max(axis=1).astype(np.float64)
+    return largest
 
 
 def window_cosine(vectors: Matrix, vector: Matrix) -> float:
@@ -104,10 +146,10 @@ def window_cosine(vectors: Matrix, vector: Matrix) -> float:
     return float(whole @ vector) / max(float(np.linalg.norm(whole)), 1e-12)
 
 
-def around(values: Matrix) -> Matrix:
-    """Each value with a share of its neighbours': a weighted mean by NEIGHBOURS."""
+def around(values: Matrix, shares: Sequence[float]) -> Matrix:
+    """Each value with its neighbours': a weighted mean, `shares[d]` for those at a distance of `d`."""
     total, weights = np.zeros(len(values)), np.zeros(len(values))
-    for distance, weight in enumerate(NEIGHBOURS):
+    for distance, weight in enumerate(shares):
         for shift in {distance, -distance}:
             begin, end = max(0, shift), len(values) + min(0, shift)
             if begin < end:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aai_gateway.errors import IndexUnavailable
 from aai_gateway.quotes.library import IndexedTranscript, Library, WindowHit
 from aai_gateway.quotes.matrix_cache import MATRICES
 from aai_gateway.quotes.packing import STEP, window_span
 from aai_gateway.quotes.passages import Quote, confidence_of
+from aai_gateway.quotes.vector_index import StoreBroken, VectorIndex
 from aai_gateway.quotes.windows import Window
 
 if TYPE_CHECKING:
@@ -68,6 +70,26 @@ def windows_of_speaker(
 def _holds(number: int, sentence: int, sentences: int) -> bool:
     first, last = window_span(number, sentences)
     return first <= sentence <= last
+
+
+def nearest(
+    library: Library,
+    store: VectorIndex,
+    vector: Matrix,
+    n: int,
+    transcripts: Sequence[IndexedTranscript],
+    wanted: Wanted | None = None,
+    *,
+    on_notice: Callable[[str], None],
+) -> list[WindowHit]:
+    """The `n` windows nearest to a vector: by Chroma where they are many, else one by one."""
+    many = sum(one.windows for one in transcripts) > EXACT_UP_TO
+    if wanted is None and many and store.trusted():
+        try:
+            return store.nearest(vector, n)
+        except (StoreBroken, IndexUnavailable) as error:
+            on_notice(f"Searched without Chroma, in the library itself: {error}")
+    return scan(library, store.model, vector, n, transcripts, wanted)
 
 
 def scan(
