@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -96,6 +97,15 @@ def test_an_answer_is_heard_as_it_comes_and_the_repair_anew():
     assert 2 == len(answers)
     assert [["no", "thing"], ["[", "1]"]] == heard
     assert [True, True] == [asked["stream"] for asked in model.asked]
+
+
+def test_a_model_that_takes_no_schema_is_streamed_without_it():
+    refused = httpx.Response(400, json={"message": "model m does not support response_format"})
+    model = Scripted(refused, streamed(["[1]"]))
+    form, heard = Form("numbers", "[1]", json.loads, {"type": "array"}), []
+    found, _ = ask_for(model.chat, form, "Count.", max_tokens=9, on_answer=lambda: heard.append)
+    assert ([1], ["[1]"]) == (found, heard)
+    assert [True, False] == ["response_format" in asked for asked in model.asked]
 
 
 def test_json_that_is_nested_too_deeply_is_no_json():

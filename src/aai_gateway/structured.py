@@ -56,7 +56,7 @@ def ask_for(
             return form.read(answer.text), tuple(answers)
         except ValueError as error:
             if len(answers) == 2:
-                cut = " (it was cut off)" if answer.truncated else ""
+                cut = f" (it was cut off at {max_tokens} tokens)" if answer.truncated else ""
                 raise ModelAnswerError(
                     f"{chat.model} was asked twice for {form.name}. {error}{cut} "
                     f"It answered {answer.text.strip()[:120]!r}."

@@ -110,6 +110,22 @@ def test_an_answer_from_all_of_one_transcript_is_cited(cli, region):
     assert cli(*asked[:-1], other, status=1).stderr.startswith("aai-gateway: Transcript lookup error")
 
 
+def test_what_was_printed_of_an_answer_that_was_cut_off_is_said_not_to_count(cli, transcript):
+    cut = cli("ask", "What about smoke and children?", "--max-tokens", "150", status=1)
+    first, withdrawn, again = re.split(r"(\(.*\)\n)", cut.stdout)
+    assert withdrawn.startswith("(The statement above does not count: ")
+    assert 1 == len(statements_in(first))
+    assert first == again
+    assert "was asked twice for a cited answer" in cut.stderr
+    assert "(it was cut off at 150 tokens)" in cut.stderr
+
+
+def test_a_model_that_is_not_streamed_answers_all_the_same(cli, transcript):
+    printed = cli("ask", transcript["id"], "What about smoke?", "--cite", "--model", "gpt-oss-120b")
+    assert statements_in(printed.stdout)
+    assert re.search(r"out, \$0\.0\d+\n", printed.stderr)
+
+
 def test_a_preset_can_be_cited_and_another_teams_transcript_is_not_there(cli, gateway, transcript):
     summary = ("ask", transcript["id"], "--preset", "summary", "--cite")
     assert statements_in(cli(*summary, "--no-speakers").stdout)
