@@ -27,9 +27,9 @@ AROUND = 2
 IN_PASSAGE = 8
 """Sentences of a passage where all of a transcript is given."""
 WHOLE_TOKENS = 16_000
-"""The most of one transcript that is asked about at once, more than an hour of speech. Even where every turn is
-a few words, it fits the smallest context window of LLM Gateway's models, 32,768 tokens, with its speakers, the
-question and the answer."""
+"""The most of one transcript that is asked about at once, more than an hour of speech. Even where every turn
+is a few words, it fits the smallest context window of LLM Gateway's models, 32,768 tokens, with its speakers,
+the question and the answer."""
 FEWEST_WORDS = 3
 """Fewer are said in too many places to be looked for in another passage than the one that was named."""
 
