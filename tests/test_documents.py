@@ -1,8 +1,13 @@
-"""README and docs/ are run: Python blocks against the real gateway, commands against the real CLI."""
+"""README and docs/ are run: Python blocks against the real gateway, commands against the real CLI.
+
+The blocks of a section run one after the other, as a reader would try them. Where a block shows what it
+prints, in comments that begin with `# →`, it prints that and nothing else; `...` stands for anything.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import doctest
 import io
 import re
 import shlex
@@ -14,7 +19,7 @@ import assemblyai as aai
 import click
 import pytest
 from gateway_process import REPOSITORY, GatewayProcess
-from sybil import Example, Sybil
+from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 from typer.main import get_command
 
@@ -27,13 +32,21 @@ from aai_gateway.speech import connect
 OTHER_PROGRAMS = ("pip", "export", "curl", "litellm", "scripts/", "git", "cd", "docker", "source")
 
 
+SHOWN = re.compile(r"# → ?(.*)$", re.M)
+SECTION = re.compile(r"^## ", re.M)
+
+
 def _run_python(example: Example) -> None:
     source = str(example.parsed)
-    for shown, real in example.namespace["reader"].items():
-        source = source.replace(shown, real)
+    shown = SHOWN.findall(source)
+    for place, real in example.namespace["reader"].items():
+        source = source.replace(place, real)
     code = compile("\n" * example.line + source, example.path, "exec", dont_inherit=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(code, {"__name__": "__document__"})
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, example.namespace["names"])
+    if shown:
+        want, got = "\n".join(shown), printed.getvalue().rstrip()
+        assert doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS), f"printed:\n{got}"
 
 
 def _check_commands(example: Example) -> None:
@@ -69,10 +82,22 @@ def _examples() -> list[Any]:
     sybil = Sybil(parsers=parsers, path=str(REPOSITORY))
     documents = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
     return [
-        pytest.param(example, id=f"{path.relative_to(REPOSITORY)}:{example.line}")
+        pytest.param(examples, id=f"{path.relative_to(REPOSITORY)}:{examples[0].line}")
         for path in documents
-        for example in sybil.parse(path)
+        for examples in _together(sybil.parse(path))
     ]
+
+
+def _together(document: Document) -> list[list[Example]]:
+    """The Python blocks of each section, and every other example by itself."""
+    sections: dict[tuple[str, int], list[Example]] = {}
+    for example in document:
+        if example.region.evaluator is _run_python:
+            part = ("section", len(SECTION.findall(document.text, 0, example.start)))
+        else:
+            part = ("example", example.start)
+        sections.setdefault(part, []).append(example)
+    return list(sections.values())
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +120,11 @@ def reader(gateway: GatewayProcess, emulator: Emulator) -> dict[str, str]:
 
 @pytest.fixture
 def desk(gateway: GatewayProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder with `interview.mp3`, the master key at hand, and the SDK's global settings put back after."""
+    """A folder with `interview.mp3` and for data, the master key, and the SDK's settings put back after."""
     (tmp_path / "interview.mp3").write_bytes(sample_path("interview").read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LITELLM_MASTER_KEY", gateway.master_key)
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path / "data"))
     kept = dict(aai.settings)
     aai.settings.polling_interval = 0.1
     yield
@@ -106,11 +132,13 @@ def desk(gateway: GatewayProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         setattr(aai.settings, name, value)
 
 
-@pytest.mark.parametrize("example", _examples())
-def test_examples_run_as_written(example: Example, reader: dict[str, str], desk: None) -> None:
-    example.document.namespace["reader"] = reader
+@pytest.mark.parametrize("examples", _examples())
+def test_examples_run_as_written(examples: list[Example], reader: dict[str, str], desk: None) -> None:
+    names = {"__name__": "__document__"}
 
-    example.evaluate()
+    for example in examples:
+        example.namespace.update(reader=reader, names=names)
+        example.evaluate()
 
 
 def test_every_setting_is_documented() -> None:

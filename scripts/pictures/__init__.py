@@ -1,4 +1,5 @@
-"""The dashboard's pictures: a made-up company's gateway at a moment that stands still, photographed.
+"""The documentation's pictures: a made-up company's gateway at a moment that stands still, photographed, and
+the page of a made-up recording.
 
 The moment holds for whatever is imported after this: the same pictures on any day.
 """

@@ -1,4 +1,4 @@
-"""`python -m pictures [NAME ...]`: fill a made-up company's gateway, and take its dashboard's pictures."""
+"""`python -m pictures [NAME ...]`: a made-up company's dashboard and recording, photographed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 from aai_gateway.gateway.dashboard.paths import PREFIX
 from pictures.camera import sign_in, studio
+from pictures.hearing import PLAYED_UNTIL, write_report
 
 TO = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 WIDTHS = (380, 900, 1400)
@@ -30,8 +31,8 @@ MADE_UP = """() => {
 
 
 FITTING = """limit => {
-  const ends = [...document.querySelectorAll("main > *, .rows:not(.grouped) tbody tr")]
-    .map(one => Math.ceil(one.getBoundingClientRect().bottom) + (one.matches("tr") ? 1 : 28))
+  const ends = [...document.querySelectorAll("main > *, .rows:not(.grouped) tbody tr, .quotes > li")]
+    .map(one => Math.ceil(one.getBoundingClientRect().bottom) + (one.matches("tr, li") ? 1 : 28))
     .filter(end => end <= limit);
   const whole = document.documentElement.scrollHeight;
   return whole <= limit ? whole : Math.max(...ends);
@@ -39,9 +40,21 @@ FITTING = """limit => {
 """The height at most, in CSS pixels, at which nothing is cut through."""
 
 
+PLAYED = """second => {
+  const player = document.querySelector("audio");
+  const told = new Promise(done => player.addEventListener("timeupdate", done, {once: true}));
+  player.currentTime = second;
+  return told;
+}"""
+"""The player has come to a place, and the timeline shows it."""
+
+
 @dataclass(frozen=True)
 class Picture:
-    """A page of the dashboard, and how much of it is shown at each width at most, in CSS pixels."""
+    """A page, and how much of it is shown at each width at most, in CSS pixels.
+
+    `path` is the page's below the dashboard.
+    """
 
     path: str
     heights: dict[int, int]
@@ -53,13 +66,14 @@ PICTURES = {
     "operators": Picture("/operators?window=24h", {380: 2000, 900: 2000, 1400: 1900}),
     "sign-in": Picture("/sign-in", {1400: 560}),
     "new-key": Picture("/keys/new?team=newsroom", {1400: 900}),
+    "quotes-report": Picture("", {380: 1400, 1400: 1200}),
 }
 
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(help="Some of them; all when none is named.")] = None,
 ) -> None:
-    """Take the dashboard's pictures for the documentation, at three widths, light and dark."""
+    """Take the documentation's pictures of the dashboard and of a report's page, light and dark."""
     wanted = names or list(PICTURES)
     if unknown := set(wanted) - set(PICTURES):
         raise SystemExit(f"{', '.join(sorted(unknown))} is no picture; there are {', '.join(PICTURES)}.")
@@ -74,7 +88,7 @@ def main(
         for name in wanted:
             for width, height in PICTURES[name].heights.items():
                 with at.page(width) as page:
-                    show(page, name)
+                    show(page, name, Path(folder))
                     take(page, name, width, height)
 
 
@@ -91,8 +105,12 @@ def take(page: Page, name: str, width: int, height: int) -> None:
         typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
 
 
-def show(page: Page, name: str) -> None:
-    """Go to where the picture is."""
+def show(page: Page, name: str, folder: Path) -> None:
+    """Go to where the picture is; `folder` is for files that it needs."""
+    if name == "quotes-report":
+        page.goto(write_report(folder).as_uri())
+        page.evaluate(PLAYED, PLAYED_UNTIL)
+        return
     if name == "sign-in":
         page.goto(f"{PREFIX}/sign-in")
         return

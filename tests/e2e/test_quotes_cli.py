@@ -152,7 +152,7 @@ def test_the_report_is_a_page_with_quotes_speakers_and_topics(cli, gateway, tmp_
     cli(*report, "--force", "--title", "Smoke", **own)
     again = page.read_text()
     assert "<h1>Smoke</h1>" in again
-    assert f'<text x="6" y="8.5">{topic}</text>' in again
+    assert f"<div><span>{topic}</span></div></foreignObject>" in again
     assert "<audio" not in again
 
 

@@ -86,9 +86,10 @@ def one_death(nursery: Nursery, folder: Path, writer: str, moment: Literal["befo
             base_url=f"http://127.0.0.1:{port}", headers={"Authorization": KEY}, timeout=60
         ) as client:
             audio = sample_path("hello").read_bytes()
-            uploaded = client.post("/assemblyai/v2/upload", content=audio).json()["upload_url"]
+            uploaded = client.post("/assemblyai/v2/upload", content=audio)
+            assert uploaded.is_success, uploaded.text
             body = {
-                "audio_url": uploaded,
+                "audio_url": uploaded.json()["upload_url"],
                 "webhook_url": receiver.url,
                 "redact_pii": True,
                 "redact_pii_audio": True,

@@ -9,7 +9,16 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import started_browser
 
 from aai_gateway.quotes.passages import Quote
-from aai_gateway.quotes.report import Report, TopicSpan, Turn, lanes_of, marks_of, ticks_of, to_html
+from aai_gateway.quotes.report import (
+    Report,
+    TopicSpan,
+    Turn,
+    lanes_of,
+    marks_of,
+    speakers_named,
+    ticks_of,
+    to_html,
+)
 
 HOUR = 3_600_000
 
@@ -46,6 +55,11 @@ def test_many_speakers_share_the_last_lane():
     assert 8 == len(lanes)
     assert ("5 others", 0) == (lanes[-1].name, lanes[-1].colour)
     assert [f"S{n}" for n in range(7)] == [lane.name for lane in lanes[:-1]]
+    assert "· 12 speakers ·" in to_html(replace(REPORT, turns=turns))
+
+
+def test_a_label_is_told_from_a_name():
+    assert "Speaker B, Ana, Speaker 2, Al" == speakers_named(["B", "Ana", "2", "Al"])
 
 
 def test_ticks_are_whole_minutes_and_few():
@@ -120,6 +134,26 @@ def test_the_line_and_its_marks_are_clicked_and_reached_by_keyboard(opened):
     page.locator("#line").click(position={"x": box["width"] / 2, "y": box["height"] - 4})
     assert 10 == pytest.approx(page.evaluate("document.querySelector('audio').currentTime"), abs=1)
     assert [] == troubles
+
+
+def test_the_numbers_on_the_line_stand_apart_on_a_telephone(opened):
+    near = [quote(start * 100, start * 100 + 50) for start in range(0, 195, 7)]
+    page, _ = opened(replace(REPORT, quotes=near), 380)
+    boxes = [circle.bounding_box() for circle in page.locator("a.mark circle").all()]
+    assert len(near) == len(boxes)
+    assert [] == [
+        (one, other)
+        for place, one in enumerate(boxes)
+        for other in boxes[:place]
+        if abs(one["x"] - other["x"]) < one["width"] and abs(one["y"] - other["y"]) < one["height"]
+    ]
+
+
+def test_a_topic_without_room_for_letters_has_no_label(opened):
+    topics = [TopicSpan(("Money",), 0, 18_500), TopicSpan(("Environment",), 18_500, 20_000)]
+    page, _ = opened(replace(REPORT, topics=topics), 380)
+    shown = page.locator("#line .label span")
+    assert [True, False] == [label.is_visible() for label in shown.all()]
 
 
 def test_without_a_script_it_reads_whole(opened):

@@ -85,7 +85,7 @@ def page_of(recording: Recording, title: str, audio: str | None, topics: list[To
 
     found = recording.found
     turns = [Turn(one.speaker, one.start, one.end) for one in recording.sentences if one.speaker is not None]
-    paid = spent(found.answers) if found.answers else ""
+    paid = f"Quotes proposed by {spent(found.answers)}" if found.answers else ""
     return to_html(
         Report(title, recording.duration, found.quotes, turns, topics, note=paid, audio=playable(audio))
     )

@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aai_gateway.quotes.embedder import load_embedder
     from aai_gateway.quotes.extractive import extractive_quotes
     from aai_gateway.quotes.finder import BestQuotes, best_quotes, open_index, search
     from aai_gateway.quotes.index import QuoteIndex
     from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
     from aai_gateway.quotes.passages import Quote
     from aai_gateway.quotes.spoken import Spoken
-    from aai_gateway.quotes.windows import Sentence
+    from aai_gateway.quotes.windows import Sentence, Word, numbered
 
 _HOMES = {
     "BestQuotes": "aai_gateway.quotes.finder",
@@ -26,9 +27,12 @@ _HOMES = {
     "QuoteIndex": "aai_gateway.quotes.index",
     "Sentence": "aai_gateway.quotes.windows",
     "Spoken": "aai_gateway.quotes.spoken",
+    "Word": "aai_gateway.quotes.windows",
     "best_quotes": "aai_gateway.quotes.finder",
     "extractive_quotes": "aai_gateway.quotes.extractive",
     "find_quotes": "aai_gateway.quotes.matching",
+    "load_embedder": "aai_gateway.quotes.embedder",
+    "numbered": "aai_gateway.quotes.windows",
     "open_index": "aai_gateway.quotes.finder",
     "search": "aai_gateway.quotes.finder",
 }
@@ -42,9 +46,12 @@ __all__ = [
     "QuoteIndex",
     "Sentence",
     "Spoken",
+    "Word",
     "best_quotes",
     "extractive_quotes",
     "find_quotes",
+    "load_embedder",
+    "numbered",
     "open_index",
     "search",
 ]

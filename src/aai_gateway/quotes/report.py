@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,8 +25,10 @@ PAUSE_MS = 1500
 """Turns of a speaker that are nearer to each other are drawn as one."""
 _TICK_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120)
 _MOST_TICKS = 8
-MARK_WIDTH = 0.04
+MARK_WIDTH = 0.066
 """The share of a narrow line that a number takes: of nearer quotes, each has a row of its own."""
+_LABEL = re.compile(r"[A-Z]|\d+")
+"""A speaker that has no name: AssemblyAI's letter, or the number of a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def to_html(report: Report) -> str:
         .render(
             report=report,
             lanes=lanes_of(report.turns),
+            speakers=len({turn.speaker for turn in report.turns}),
             ticks=ticks_of(report.duration),
             marks=marks_of(report.quotes, report.duration),
             style=Markup(_text("report.css")),  # noqa: S704 - our own
@@ -147,6 +151,11 @@ def clock(milliseconds: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def speakers_named(names: Sequence[str]) -> str:
+    """Speakers for people: `Ana`, `Speaker B`, `Ana, Speaker B`."""
+    return ", ".join(f"Speaker {name}" if _LABEL.fullmatch(name) else name for name in names)
+
+
 def _joined(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     joined: list[tuple[int, int]] = []
     for start, end in spans:
@@ -167,6 +176,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     made.filters["clock"] = clock
+    made.filters["named"] = speakers_named
     return made
 
 
