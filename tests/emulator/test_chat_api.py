@@ -451,7 +451,13 @@ async def test_bodies_are_kept_as_they_arrived_and_without_the_key(gateway):
 
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("failing-models", {"models": "gpt-5"}), ("failing-models", {}), ("usage-style", {"style": "other"})],
+    [
+        ("failing-models", {"models": "gpt-5"}),
+        ("failing-models", {}),
+        ("usage-style", {"style": "other"}),
+        ("chunk-seconds", {"seconds": -1}),
+        ("chunk-seconds", {"seconds": True}),
+    ],
 )
 async def test_a_wrong_order_to_the_emulator_is_refused(gateway, path, body):
     assert 400 == (await gateway.post(body, f"/_emulator/{path}"))[0]

@@ -17,6 +17,11 @@ def test_speaker_labels_are_not_part_of_what_was_said():
     ]
 
 
+def test_a_line_that_numbers_a_passage_was_not_said():
+    found = passages("Passage 1\nSpeaker A: We won.\n\nPassage 2\nIt took years.\nPassage 3 was cut.")
+    assert ["We won.", "It took years.", "Passage 3 was cut."] == [passage.text for passage in found]
+
+
 def test_text_without_punctuation_is_cut_into_quotable_pieces():
     said = " ".join(f"word{n}" for n in range(103))
     pieces = [passage.text for passage in passages(said)]

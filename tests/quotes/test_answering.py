@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from scripted_chat import Scripted
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted_chat import Scripted, streamed
 from spoken_lines import BANK, GARDEN, made_of
 
-from aai_gateway.errors import ConfigurationError, ModelAnswerError
-from aai_gateway.quotes.answering import answer_from, read_answer
+from aai_gateway.errors import ConfigurationError, ModelAnswerError, UpstreamFailed
+from aai_gateway.quotes import answering as answers
+from aai_gateway.quotes.answering import Reader, answer_from, answer_whole, read_answer
 from aai_gateway.quotes.passages import Quote
 
 SAID = {"garden": made_of(GARDEN, "AB"), "bank": made_of(BANK)}
@@ -31,8 +34,20 @@ def answering(*statements, answered=True):
     )
 
 
-def ask(model, *passages, question="What helps against slugs?"):
-    return answer_from(question, passages, SAID.__getitem__, chat=model.chat)
+def ask(model, *passages, question="What helps against slugs?", reader=None):
+    return answer_from(question, passages, SAID.__getitem__, chat=model.chat, reader=reader)
+
+
+class Heard(list):
+    """A reader of statements, and what stands of those that it was told."""
+
+    def __init__(self):
+        self.withdrawn = []
+        self.reader = Reader(self.append, self._withdraw)
+
+    def _withdraw(self, count):
+        self.withdrawn.append(count)
+        del self[-count:]
 
 
 def test_a_statement_links_to_what_was_said():
@@ -122,3 +137,110 @@ def test_an_answer_is_read_strictly(text, expected):
 def test_what_has_no_statements_is_no_answer():
     with pytest.raises(ValueError, match="statements"):
         read_answer('{"answer": "Ducks."}')
+
+
+DUCKS = ("Ducks help.", [(1, "Ducks help a great deal more.")])
+SALT = ("Salt helps.", [(1, "Salt keeps every slug away for good.")])
+
+
+def test_a_statement_is_told_with_its_citations_before_the_next_is_written():
+    heard, told_by = Heard(), []
+    text = answering(DUCKS, SALT, DUCKS)
+
+    def pieces():
+        for begin in range(0, len(text), 10):
+            told_by.append(len(heard))
+            yield text[begin : begin + 10]
+
+    answer = ask(Scripted(streamed(pieces())), passage("garden", 5, 8), reader=heard.reader)
+    assert [1, 0, 1] == [len(one.citations) for one in heard]
+    assert answer.statements == tuple(heard)
+    assert [0, 1, 2] == sorted(set(told_by))
+    assert [] == heard.withdrawn
+
+
+def test_what_was_told_of_an_answer_that_cannot_be_read_to_its_end_is_withdrawn():
+    heard = Heard()
+    cut_off = answering(DUCKS, SALT, SALT)[:-20]
+    model = Scripted(streamed([cut_off]), streamed([answering(DUCKS)]))
+    answer = ask(model, passage("garden", 5, 8), reader=heard.reader)
+    assert [2] == heard.withdrawn
+    assert answer.statements == tuple(heard)
+    assert 2 == len(answer.answers)
+    with pytest.raises(ModelAnswerError, match="asked twice"):
+        ask(Scripted(cut_off, cut_off), passage("garden", 5, 8), reader=Heard().reader)
+
+
+def test_a_stream_that_is_cut_off_is_an_error_and_what_was_told_stands():
+    heard = Heard()
+    model = Scripted(streamed([answering(DUCKS, SALT)[:-10]], is_whole=False))
+    with pytest.raises(UpstreamFailed, match="broke off the answer"):
+        ask(model, passage("garden", 5, 8), reader=heard.reader)
+    assert ["Ducks help."] == [one.text for one in heard]
+    assert [] == heard.withdrawn
+
+
+@given(
+    st.lists(st.sampled_from(['{"statements": [', '{"text": "Ducks help."}', "]}", ", ", "{", '"', "[x]"]))
+)
+def test_what_stands_in_the_end_is_what_the_answer_says(parts):
+    heard = Heard()
+    model = Scripted(streamed(["Well: ", *parts]), streamed([answering(SALT)]))
+    answer = ask(model, passage("garden", 5, 8), reader=heard.reader)
+    assert answer.statements == tuple(heard)
+
+
+def whole(model, lines, **options):
+    said = made_of(lines, "AB")
+    return said, answer_whole("What helps?", "t-1", said, chat=model.chat, **options)
+
+
+def test_all_of_one_transcript_is_asked_about_and_cited():
+    model = Scripted(
+        answering(
+            ("Tape.", [(1, "Copper tape around the pots helps a little.")]),
+            ("Both.", [(1, f"{GARDEN[7]} {GARDEN[8]}")]),
+            ("Yes.", [(1, "Harvest when")]),
+        )
+    )
+    _, answer = whole(model, GARDEN, region="eu")
+    tape, both, yes = answer.statements
+    assert answer.answered
+    assert ("t-1", "eu", 35_000, ("B",)) == (
+        tape.citations[0].transcript_id,
+        tape.citations[0].region,
+        tape.citations[0].start,
+        tape.citations[0].speakers,
+    )
+    assert (7, 8) == (both.citations[0].first, both.citations[0].last)
+    assert 1 == len(yes.citations)
+    (prompt,) = model.prompts
+    assert all(1 == prompt.count(line) for line in GARDEN)
+    assert f"Passage 2\nSpeaker A: {GARDEN[8]}" in prompt
+    assert "all of one transcript" in prompt
+
+
+def test_the_model_need_not_know_who_spoke():
+    model = Scripted(answering(DUCKS))
+    _, answer = whole(model, GARDEN, with_speakers=False)
+    assert "Speaker" not in model.prompts[0]
+    assert ("A",) == answer.statements[0].citations[0].speakers
+
+
+def test_a_long_transcript_is_asked_about_in_portions_each_told_as_it_comes(monkeypatch):
+    monkeypatch.setattr(answers, "WHOLE_TOKENS", 80)
+    heard = Heard()
+    model = Scripted(answering(answered=False), answering(("Ducks help.", [(2, GARDEN[8])])))
+    _, answer = whole(model, GARDEN, reader=heard.reader)
+    assert answer.answered
+    assert [GARDEN[8]] == [one.citations[0].text for one in heard]
+    assert answer.statements == tuple(heard)
+    assert 2 == len(answer.answers)
+    assert ["part 1 of 2", "part 2 of 2"] == [p[p.index("part") :][:11] for p in model.prompts]
+    assert all(any(line in prompt for prompt in model.prompts) for line in GARDEN)
+
+
+def test_silence_costs_nothing_and_an_empty_question_is_refused_of_one_too():
+    assert (False, ()) == (whole(Scripted(), [])[1].answered, whole(Scripted(), [])[1].answers)
+    with pytest.raises(ConfigurationError, match="question is empty"):
+        answer_whole(" ", "t-1", made_of(GARDEN), chat=Scripted().chat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -29,4 +30,18 @@ class Scripted:
         answer = self.answers.pop(0)
         if isinstance(answer, httpx.Response):
             return answer
+        if self.asked[-1].get("stream"):
+            return streamed([answer])
         return httpx.Response(200, json={"choices": [{"message": {"content": answer}}]})
+
+
+def streamed(pieces: Iterable[str], *, is_whole: bool = True) -> httpx.Response:
+    """An answer that is streamed in these pieces, each read when it is wanted; cut off unless `is_whole`."""
+
+    def events() -> Iterator[bytes]:
+        for piece in pieces:
+            yield f"data: {json.dumps({'choices': [{'delta': {'content': piece}}]})}\n\n".encode()
+        if is_whole:
+            yield b"data: [DONE]\n\n"
+
+    return httpx.Response(200, content=events())

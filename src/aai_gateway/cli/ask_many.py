@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from aai_gateway.cli.client_options import open_chat, open_quotes, open_speech, spent, timestamp
+from aai_gateway.cli.ask_cited import printing, tell_cited
+from aai_gateway.cli.client_options import open_chat, open_quotes, open_speech
 from aai_gateway.cli.output import note, print_json
 from aai_gateway.cli.quote_finding import Access
 from aai_gateway.cli.quotes_index import add_transcript
@@ -14,11 +13,17 @@ from aai_gateway.cli.quotes_search import asking
 
 if TYPE_CHECKING:
     from aai_gateway.quotes import QuoteIndex
-    from aai_gateway.quotes.answering import CitedAnswer
 
 
 def ask_many(
-    ids: list[str], question: str, passages: int, max_tokens: int, access: Access, *, as_json: bool
+    ids: list[str],
+    question: str,
+    passages: int,
+    max_tokens: int,
+    access: Access,
+    *,
+    stream: bool,
+    as_json: bool,
 ) -> None:
     """Print the answer from the transcripts of these ids, or of all in the index; of the chat's region alone.
 
@@ -40,11 +45,18 @@ def ask_many(
         )
         for transcript_id in found.removed:
             note(f"{transcript_id} can no longer be read, and is removed from the index.")
-        answer = answer_from(question, found.quotes, index.sentences, chat=chat, max_tokens=max_tokens)
+        answer = answer_from(
+            question,
+            found.quotes,
+            index.sentences,
+            chat=chat,
+            max_tokens=max_tokens,
+            reader=printing(with_transcript=True) if stream else None,
+        )
     if as_json:
         print_json({"question": question, "passages": len(found.quotes), **answer.as_dict()})
         return
-    _tell(answer)
+    tell_cited(answer, access, chat.model, streamed=stream)
     if not here:
         note(f"No transcript of {access.region.value} is indexed with this key: aai-gateway quotes sync")
 
@@ -62,15 +74,3 @@ def _index_missing(index: QuoteIndex, ids: list[str], access: Access) -> None:
     made_at = speech_listing.created_at(client, missing)
     for transcript in fetched:
         add_transcript(index, client, transcript, access.region, made_at.get(str(transcript.id)))
-
-
-def _tell(answer: CitedAnswer) -> None:
-    for statement in answer.statements:
-        typer.echo(statement.text + ("" if statement.citations else " (unsupported: nobody said so)"))
-        for quote in statement.citations:
-            by = f", {', '.join(f'Speaker {name}' for name in quote.speakers)}" if quote.speakers else ""
-            typer.echo(f"   “{quote.text}” {quote.transcript_id}, {timestamp(quote.start)}{by}")
-    if not answer.answered:
-        note("The transcripts do not say.")
-    if answer.answers:
-        note(spent(answer.answers))

@@ -1,13 +1,19 @@
-"""What completions are likely to cost, before any is asked for."""
+"""What completions are likely to cost, before any is asked for, or where the gateway did not say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
+from aai_gateway.cli.client_options import spent
+from aai_gateway.core.budgets import dollars
 from aai_gateway.core.prices import TokenUsage, price_chat
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.price_book import load_price_book
+
+if TYPE_CHECKING:
+    from aai_gateway.chat_client import ChatAnswer
 
 CHARACTERS_PER_TOKEN = 4
 """Of English text, about."""
@@ -25,3 +31,12 @@ def estimated(model: str, region: Region, prompts: Iterable[str], completion_tok
     """Prompt tokens and micro-dollars of `prompts`, each answered with so many tokens."""
     tokens = [-(-len(prompt) // CHARACTERS_PER_TOKEN) for prompt in prompts]
     return sum(tokens), sum(priced(model, region, count, completion_tokens) for count in tokens)
+
+
+def spent_about(answers: Sequence[ChatAnswer], model: str, region: Region) -> str:
+    """What `spent` says; about what it cost where the gateway did not say, as for a streamed answer."""
+    line = spent(answers)
+    if all(answer.cost is not None for answer in answers):
+        return line
+    micros = sum(priced(model, region, one.prompt_tokens, one.completion_tokens) for one in answers)
+    return f"{line}, about {dollars(micros)}"

@@ -2,7 +2,7 @@
 
 It refuses what AssemblyAI refuses, with its two error envelopes; answers are extractive (see `extractive`);
 each answered completion is charged on the invoice. Under `/_emulator/` tests mark models as failing, choose
-the naming scheme of the usage, and read the bodies that arrived.
+the naming scheme of the usage and the pace of streams, and read the bodies that arrived.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -50,6 +51,7 @@ _LARGEST_BODY = 32 * 1024 * 1024
 _KEPT_BODIES = 1000
 _RETRY_SECONDS = 0.5
 _CHUNK_SECONDS = 0.005
+_SLOWEST_CHUNK = 60.0
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class ChatState:
     failing_models: set[str] = field(default_factory=set)
     """Models whose provider is down: requests fall back, or fail with 503."""
     usage_style: UsageStyle = "both"
+    chunk_seconds: float = _CHUNK_SECONDS
+    """From one chunk of a streamed answer to the next."""
     chat_bodies: deque[Json] = field(default_factory=lambda: deque(maxlen=_KEPT_BODIES))
     """The newest 1000 bodies of chat requests that carried the account key, as they arrived."""
 
@@ -105,6 +109,7 @@ def chat_app(
     app.router.add_get("/v1/models", service.list_models)
     app.router.add_post("/_emulator/failing-models", service.set_failing_models)
     app.router.add_post("/_emulator/usage-style", service.set_usage_style)
+    app.router.add_post("/_emulator/chunk-seconds", service.set_chunk_seconds)
     app.router.add_get("/_emulator/chat-bodies", service.list_chat_bodies)
     return app
 
@@ -160,6 +165,15 @@ class _ChatService:
         self.state.usage_style = style
         return web.json_response({"style": style})
 
+    async def set_chunk_seconds(self, request: web.Request) -> web.Response:
+        """Take `{"seconds": 0 to 60}`, the time between the chunks of a stream from now on."""
+        seconds: Any = (await json_object(request)).get("seconds")
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not 0 <= seconds <= _SLOWEST_CHUNK:
+            raise ChatError("seconds must be a number from 0 to 60")
+        self.state.chunk_seconds = float(seconds)
+        return web.json_response({"seconds": self.state.chunk_seconds})
+
     async def list_chat_bodies(self, request: web.Request) -> web.Response:
         return web.json_response({"bodies": list(self.state.chat_bodies)})
 
@@ -208,7 +222,7 @@ class _ChatService:
             for chunk in chunks(chat, said, cache, request_id=request_id, created=int(time.time())):
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
                 usage = chunk["usage"]
-                await asyncio.sleep(_CHUNK_SECONDS)
+                await asyncio.sleep(self.state.chunk_seconds)
             await response.write(b"data: [DONE]\n\n")
         except ConnectionResetError:
             return response

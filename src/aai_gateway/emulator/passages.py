@@ -15,6 +15,7 @@ _SHORTEST = 6
 _SLICE = 20
 
 _SPEAKER = re.compile(r"\s*(?:Speaker\s+)?([A-Z][\w.'-]{0,20}(?: [A-Z][\w.'-]{0,20}){0,2}):\s+")
+_HEAD = re.compile(r"\s*Passage \d+\s*")
 _END = re.compile(r"[.!?…]+[\"”’')\]]*(?=\s|$)")
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No)|\b[A-Z])\.$")
 _STOP = """
@@ -62,9 +63,14 @@ def stems(text: str) -> tuple[str, ...]:
 
 
 def passages(text: str) -> list[Passage]:
-    """The sentences of `text`. One of more than 40 words, as in unpunctuated text, is cut every 20 words."""
+    """The sentences of `text`, without lines that only number a passage.
+
+    One of more than 40 words, as in unpunctuated text, is cut every 20 words.
+    """
     found: list[Passage] = []
     for line in text.splitlines():
+        if _HEAD.fullmatch(line):
+            continue
         label = _SPEAKER.match(line)
         speech = line[label.end() :] if label else line
         for sentence in _sentences(speech):
