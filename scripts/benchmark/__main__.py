@@ -24,6 +24,7 @@ from aai_gateway.errors import GatewayError
 from benchmark.dashboard import dashboard
 from benchmark.load import Target, Work, do, upload
 from benchmark.pending import ledger_rows, measure_pending
+from benchmark.quotes import quotes
 from benchmark.results import (
     CHATS,
     CONCURRENCIES,
@@ -66,6 +67,7 @@ SETTLE_SECONDS = 2.0
 
 app = typer.Typer(add_completion=False)
 app.command("dashboard")(dashboard)
+app.command("quotes")(quotes)
 
 
 @app.callback(invoke_without_command=True)

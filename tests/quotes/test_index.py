@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from itertools import combinations
@@ -7,9 +8,11 @@ from itertools import combinations
 import pytest
 
 from aai_gateway.errors import IndexUnavailable
+from aai_gateway.quotes import store_guard
 from aai_gateway.quotes.index import QuoteIndex
-from aai_gateway.quotes.index_folder import LIBRARY_FILE, LOCK_FILE
+from aai_gateway.quotes.index_folder import LIBRARY_FILE, LOCK_FILE, STORE_FOLDER
 from aai_gateway.quotes.passages import overlap
+from aai_gateway.quotes.vector_index import VectorIndex
 
 
 class CountingEmbedder:
@@ -192,3 +195,23 @@ def test_what_is_near_is_enough_to_rank(index, garden, bank, monkeypatch):
     whole = [index.search(question, 6) for question in questions]
     monkeypatch.setattr("aai_gateway.quotes.index.RANKED_WHOLE", 0)
     assert whole == [index.search(question, 6) for question in questions]
+
+
+def test_a_store_that_was_closed_is_not_looked_into_again(tmp_path, embedder, garden, monkeypatch):
+    with QuoteIndex(tmp_path, embedder) as index:
+        index.add("garden", garden)
+    monkeypatch.setattr(VectorIndex, "_connected", lambda store: pytest.fail("Chroma was opened"))
+    with QuoteIndex(tmp_path, embedder, on_notice=pytest.fail) as index:
+        assert "Slugs" in index.search("snails", 1)[0].text
+
+
+def test_a_store_whose_files_were_touched_is_looked_into_once(tmp_path, embedder, garden, monkeypatch):
+    with QuoteIndex(tmp_path, embedder) as index:
+        index.add("garden", garden)
+        os.utime(index.home / STORE_FOLDER / "chroma.sqlite3", (1, 1))
+    probes = []
+    monkeypatch.setattr(store_guard, "probe", lambda *args: probes.append(args) or "")
+    for _ in range(3):
+        with QuoteIndex(tmp_path, embedder, on_notice=pytest.fail) as index:
+            index.search("snails", 1)
+    assert 1 == len(probes)

@@ -67,7 +67,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path, e
             index.resume()
             assert acknowledged <= {transcript.id for transcript in index.transcripts()}
             assert index.search("slugs after the rain", 3)
-            library, store = index._open()
+            library, store, _ = index._open()
             assert index.count() == store.count()
             assert [] == library.unfinished(embedder.name)
 
@@ -83,7 +83,7 @@ def test_a_broken_store_is_noticed_said_and_made_again_without_encoding(tmp_path
             _damage(path, damage)
     with QuoteIndex(tmp_path, Unable(embedder), on_notice=said.append) as index:
         index.resume()
-        library, store = index._open()
+        library, store, _ = index._open()
         assert 4 == store.count()
         hits = store.nearest(library.window_vectors([1], embedder.name)[2], 1)
         assert [(1, 2)] == [(hit.key, hit.number) for hit in hits]

@@ -64,9 +64,14 @@ class VectorIndex:
     def close(self) -> None:
         """Close the store. It is opened again when it is used again."""
         client, self._client, self._collection = self._client, None, None
-        if client is not None:
-            with _reported():
-                client.close()
+        if client is None:
+            return
+        sealed = self.url is None and self._sealed()
+        with _reported():
+            client.close()
+        if sealed:
+            # To close a store is to touch it.
+            self._seal()
 
     def settle(self) -> None:
         """Bring the store in line with the library: what is new in, what is gone out.
@@ -94,7 +99,7 @@ class VectorIndex:
         """Whether the store, as far as can be seen without opening it, is as its last writer left it."""
         if not self.placements.read().settled:
             return False
-        return self.url is not None or store_guard.seal(self.folder) == self.library.meta("seal")
+        return self.url is not None or self._sealed()
 
     def nearest(self, vector: Matrix, n: int) -> list[WindowHit]:
         """The `n` windows nearest to a vector, best first; about one of a hundred is missed.
@@ -107,7 +112,7 @@ class VectorIndex:
             found = collection.query(query_embeddings=[vector], n_results=n, include=["distances"])
         if not opened and self.url is None:
             # To open a store is to touch it.
-            self.library.note("seal", store_guard.seal(self.folder))
+            self._seal()
         pairs = zip(found["ids"][0], found["distances"][0], strict=True)
         return [WindowHit(*_place_of(id_), 1.0 - float(distance)) for id_, distance in pairs]
 
@@ -122,6 +127,9 @@ class VectorIndex:
             self._check()
         placements = self.placements.read()
         if placements.settled:
+            if self.url is None and self.folder.exists() and not self._sealed():
+                # It was looked into, and is whole.
+                self._seal()
             return
         if self.url is None:
             self.library.note("seal", "unfinished")
@@ -133,15 +141,13 @@ class VectorIndex:
             with _reported():
                 # A query makes Chroma write out what it has only logged, so the seal is of whole files.
                 self._opened().query(query_embeddings=[self._a_vector()], n_results=1, include=[])
-            self.library.note("seal", store_guard.seal(self.folder))
+            self._seal()
 
     def _check(self) -> None:
         """Raise StoreBroken unless the store opens and holds what the library says that it does."""
         before = self.placements.read()
-        if self.url is None and self.folder.exists():
-            seal = store_guard.seal(self.folder)
-            if seal != self.library.meta("seal"):
-                self._probe(before)
+        if self.url is None and self.folder.exists() and not self._sealed():
+            self._probe(before)
         count = self.count()
         unchanged = before == self.placements.read()
         if unchanged and not before.writing and count != before.placed:
@@ -157,6 +163,13 @@ class VectorIndex:
         complaint = store_guard.probe(self.folder, self.collection_name, samples)
         if complaint:
             raise StoreBroken(complaint)
+
+    def _sealed(self) -> bool:
+        """Whether the files are as they were when the library was last told that they are whole."""
+        return store_guard.seal(self.folder) == self.library.meta("seal")
+
+    def _seal(self) -> None:
+        self.library.note("seal", store_guard.seal(self.folder))
 
     def _put(self, key: int, count: int) -> None:
         collection = self._opened()
