@@ -18,9 +18,9 @@ from aai_gateway.cli.client_options import (
     open_quotes,
     open_speech,
 )
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json
 from aai_gateway.cli.quote_formats import print_quotes
-from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.regions import Region
 
 if TYPE_CHECKING:
