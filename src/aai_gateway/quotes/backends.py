@@ -27,6 +27,8 @@ Backend = Literal["onnx", "openvino", "torch"]
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
 LOCK_FILE = "converting.lock"
+QUESTION_TOKENS = 128
+"""The most, with padding, of a first batch that is taken for a question."""
 
 _OPSET = 17
 _INPUTS = ("input_ids", "attention_mask")
@@ -59,18 +61,30 @@ def require(*packages: str, backend: str) -> None:
 
 
 class OnnxModel:
-    """ONNX Runtime on the processor."""
+    """ONNX Runtime on the processor.
+
+    To pack the weights anew for speed takes longer than to encode a question: the first is encoded without.
+    """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
+        self._session: Any = None
+        self._packed = False
+
+    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
+        if not self._packed:
+            self._packed = self._session is not None or ids.size > QUESTION_TOKENS
+            self._session = self._opened(packed=self._packed)
+        hidden: Matrix = self._session.run(None, dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        return hidden
+
+    def _opened(self, *, packed: bool) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
-        hidden: Matrix = self._session.run(None, dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
-        return hidden
+        options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
+        return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 
 
 class OpenVinoModel:
