@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from aai_gateway.cli.main import app
 from aai_gateway.cli.quote_formats import print_quotes
-from aai_gateway.quotes import Quote, Sentence, open_index
-from aai_gateway.settings import Settings
+from aai_gateway.quotes import Quote, Sentence, load_embedder, open_index
+from aai_gateway.settings import Settings, get_settings
 
 
 def run(*arguments: str):
@@ -55,6 +57,57 @@ def test_search_reads_the_namespace_of_the_key(tmp_path, monkeypatch):
     result = run("search", "weather", "--key", "sk-another", "--offline")
     assert (0, "") == (result.exit_code, result.stdout)
     assert "Nothing is indexed with this key yet" in result.stderr
+
+
+def test_a_search_loads_nothing_that_takes_longer_than_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
+    with open_index("ours", Settings()) as index:
+        index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
+    code = """
+import sys
+from aai_gateway.cli.main import main
+try:
+    main()
+finally:
+    print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+    search = ["quotes", "search", "when does the weather change", "--namespace", "ours", "--offline"]
+    done = subprocess.run([sys.executable, "-c", code, *search], capture_output=True, text=True, check=True)
+    assert "The wind turns on Friday." in done.stdout
+    loaded = set(done.stderr.split())
+    assert {"onnxruntime", "tokenizers", "sqlite3"} <= loaded
+    slow = {"torch", "transformers", "sentence_transformers", "chromadb", "huggingface_hub", "onnx"}
+    assert set() == loaded & (slow | {"assemblyai", "httpx", "rapidfuzz", "rich", "sqlalchemy"})
+
+
+def test_that_the_model_is_converted_is_said_once_and_not_on_stdout(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path / "data"))
+    with open_index("ours", Settings()) as index:
+        index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
+    monkeypatch.setenv("AAI_GATEWAY_CACHE_DIR", str(tmp_path / "cache"))
+    get_settings.cache_clear()
+    search = ("search", "weather", "--namespace", "ours", "--json", "--offline")
+    first = run(*search)
+    assert "Converting the embedding model for its first use here: some ten seconds.\n" == first.stderr
+    assert "t-1" == json.loads(first.stdout)[0]["transcript_id"]
+    load_embedder.cache_clear()
+    again = run(*search)
+    assert ("", first.stdout) == (again.stderr, again.stdout)
+
+
+def test_on_a_terminal_quotes_are_broken_into_lines_that_are_set_in(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    quotes = [Quote("t-1", "eu", 0, 900, "Every word of it is to be seen.", ("A",), 1.0, 0, 0)]
+    print_quotes(quotes)
+    assert [
+        "1. \x1b[1m0:00:00.000 - 0:00:00.900\x1b[0m  \x1b[36mSpeaker A\x1b[0m  \x1b[2m1.00\x1b[0m",
+        "   “Every word of it is to be",
+        "   seen.”",
+    ] == capsys.readouterr().out.splitlines()
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_quotes(quotes)
+    assert "\x1b" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("count", ["0", "51"])

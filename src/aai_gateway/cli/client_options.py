@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,6 +114,8 @@ def namespace_for(namespace: str | None, key: str | None) -> str:
 
 def open_quotes(namespace: str | None, key: str | None, chroma_url: str | None = None) -> QuoteIndex:
     """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable."""
+    # Before NumPy is loaded: its matrices are small here, and to start threads takes longer than they do.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from aai_gateway.quotes import open_index
 
     return open_index(namespace_for(namespace, key), chroma_url=chroma_url, on_notice=note)

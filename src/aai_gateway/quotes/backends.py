@@ -63,7 +63,8 @@ def require(*packages: str, backend: str) -> None:
 class OnnxModel:
     """ONNX Runtime on the processor.
 
-    To pack the weights anew for speed takes longer than to encode a question: the first is encoded without.
+    To pack the weights for speed and to start threads takes longer than to encode a question: a process
+    that encodes nothing else does without.
     """
 
     def __init__(self, file: Path) -> None:
@@ -83,7 +84,9 @@ class OnnxModel:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
+        if not packed:
+            options.add_session_config_entry("session.disable_prepacking", "1")
+            options.intra_op_num_threads = 1
         return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 
 
