@@ -119,10 +119,18 @@ backends._export = killed
 load_embedder({str(FOLDER)!r}, "onnx", Path({str(cache)!r})).encode(["Yes."])
 """
     assert -signal.SIGKILL == subprocess.run([sys.executable, "-c", code]).returncode
-    left = {path.name for path in cache.iterdir()}
+    assert {"converting.lock"} < {path.name for path in cache.iterdir()}
     assert (1, 384) == load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."]).shape
-    assert 2 == len(left) == len(list(cache.iterdir()))
-    assert left != {path.name for path in cache.iterdir()}
+    (converted,) = (path for path in cache.iterdir() if path.name != "converting.lock")
+    assert ["model.onnx", "weights.bin"] == sorted(path.name for path in converted.iterdir())
+
+
+def test_a_converted_model_that_has_lost_its_weights_is_converted_again(tmp_path):
+    folder = read_model_folder(FOLDER)
+    first = Encoder(folder, open_model(folder, "onnx", tmp_path)).encode(["Yes."])
+    (weights,) = tmp_path.glob("*/weights.bin")
+    weights.unlink()
+    assert first == pytest.approx(Encoder(folder, open_model(folder, "onnx", tmp_path)).encode(["Yes."]))
 
 
 def test_where_nothing_can_be_kept_pytorch_encodes(tmp_path):

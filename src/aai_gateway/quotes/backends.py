@@ -158,7 +158,7 @@ def _converted(folder: ModelFolder, cache: Path, on_notice: Callable[[str], None
     left is cleared away by the next.
     """
     home = cache / f"{folder.path.name}-{folder.fingerprint}"
-    if home.exists():
+    if _is_whole(home):
         return home / MODEL_FILE
     from filelock import FileLock
 
@@ -166,12 +166,13 @@ def _converted(folder: ModelFolder, cache: Path, on_notice: Callable[[str], None
     unfinished = home.with_name(f".{home.name}")
     with FileLock(cache / LOCK_FILE):
         # Another process may have done it in the meantime.
-        if not home.exists():
+        if not _is_whole(home):
             on_notice("Converting the embedding model for its first use here: some ten seconds.")
             shutil.rmtree(unfinished, ignore_errors=True)
             try:
                 unfinished.mkdir()
                 _export(folder, unfinished / MODEL_FILE)
+                shutil.rmtree(home, ignore_errors=True)
                 unfinished.rename(home)
             except RuntimeError as error:
                 # What PyTorch raises for a transformer that ONNX cannot express.
@@ -183,6 +184,10 @@ def _converted(folder: ModelFolder, cache: Path, on_notice: Callable[[str], None
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
     return home / MODEL_FILE
+
+
+def _is_whole(home: Path) -> bool:
+    return all((home / name).exists() for name in (MODEL_FILE, WEIGHTS_FILE))
 
 
 def _export(folder: ModelFolder, file: Path) -> None:
