@@ -20,6 +20,7 @@ import httpx
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.errors import ConfigurationError, ModelAnswerError, Refused, UpstreamFailed
 from aai_gateway.retries import delay_before_retry
+from aai_gateway.wire_errors import broken_off, error_in, too_slow, unreachable
 
 TRANSCRIPT_TAG = "{{ transcript }}"
 COST_HEADER = "x-litellm-response-cost"
@@ -136,9 +137,9 @@ class ChatClient:
         except httpx.ConnectError:
             raise unreachable(self.base_url) from None
         except httpx.TimeoutException:
-            raise UpstreamFailed(f"{self.base_url} did not answer in time.", status=504) from None
+            raise too_slow(self.base_url) from None
         except httpx.TransportError as error:
-            raise UpstreamFailed(f"{self.base_url} broke off the answer ({type(error).__name__}).") from None
+            raise broken_off(self.base_url, error) from None
 
     def _refused(self, response: httpx.Response) -> Refused:
         text = error_text(response).replace(self._key, "<key>")
@@ -176,9 +177,7 @@ class ChatClient:
             except (ValueError, LookupError, TypeError, AttributeError):
                 raise self._no_completion(data[:300]) from None
             if "error" in chunk:
-                raise UpstreamFailed(
-                    f"{self.base_url} broke off the answer: {_error_in(chunk) or data[:300]}"
-                )
+                raise UpstreamFailed(f"{self.base_url} broke off the answer: {error_in(chunk) or data[:300]}")
             model, usage = chunk.get("model") or model, chunk.get("usage") or usage
             if isinstance(piece, str) and piece:
                 text += piece
@@ -231,29 +230,14 @@ def about_text(prompt: str, text: str) -> str:
     return about_transcript(prompt).replace(TRANSCRIPT_TAG, f"<transcript>\n{text}\n</transcript>", 1)
 
 
-def unreachable(url: str) -> UpstreamFailed:
-    """The error for a gateway that nobody answers at."""
-    return UpstreamFailed(
-        f"Nothing answers at {url}. Is the gateway running (`aai-gateway serve`)? "
-        "AAI_GATEWAY_URL or --url says where it is."
-    )
-
-
 def error_text(response: httpx.Response) -> str:
     """What an error body says, in OpenAI's shape, either of AssemblyAI's, or none."""
     try:
         data = response.json()
     except ValueError:
         data = None
-    found = _error_in(data) if isinstance(data, dict) else None
+    found = error_in(data) if isinstance(data, dict) else None
     return found or response.text.strip()[:300] or f"HTTP {response.status_code}"
-
-
-def _error_in(data: Mapping[str, Any]) -> str | None:
-    error = data.get("error")
-    inner = error.get("message") if isinstance(error, dict) else error
-    texts = (inner, data.get("message"), data.get("detail"))
-    return next((text for text in texts if isinstance(text, str) and text), None)
 
 
 def _dollars(header: str | None) -> Decimal | None:

@@ -21,10 +21,10 @@ import assemblyai as aai
 import httpx
 from assemblyai.prerecorded.v2 import api
 
-from aai_gateway.chat_client import unreachable
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import ConfigurationError, Refused, TranscriptionFailed, UpstreamFailed
+from aai_gateway.errors import ConfigurationError, Refused, TranscriptionFailed
 from aai_gateway.retries import delay_before_retry
+from aai_gateway.wire_errors import broken_off, too_slow, unreachable
 
 Stage = Literal["uploading", "queued", "processing", "completed"]
 Progress = Callable[[Stage, "str | None"], None]
@@ -127,11 +127,9 @@ def gateway_errors(client: aai.Client) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise unreachable(client.settings.base_url) from error
     except httpx.TimeoutException as error:
-        raise UpstreamFailed(f"{client.settings.base_url} did not answer in time.", status=504) from error
+        raise too_slow(client.settings.base_url) from error
     except httpx.TransportError as error:
-        raise UpstreamFailed(
-            f"{client.settings.base_url} broke off the answer ({type(error).__name__})."
-        ) from error
+        raise broken_off(client.settings.base_url, error) from error
 
 
 def _finished(client: aai.Client, transcript_id: str, report: Progress, *, patient: bool) -> aai.Transcript:

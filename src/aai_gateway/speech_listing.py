@@ -1,4 +1,4 @@
-"""Which transcripts a key can still read: the gateway lists a team's own, and knows no other."""
+"""The transcripts that a key can read: the gateway lists a team's own, and knows no other."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from functools import partial
 import assemblyai as aai
 from assemblyai.prerecorded.v2 import api
 
-from aai_gateway.errors import Refused
+from aai_gateway.readable import DELETED_URL
 from aai_gateway.speech import call
 
 PAGE = 200
 """The most that AssemblyAI lists at a time."""
-DELETED_URL = "http://deleted_by_user"
-"""The audio's address in a transcript that was deleted (AssemblyAI documentation, "Delete transcript")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +55,6 @@ def created_at(client: aai.Client, transcript_ids: Collection[str]) -> dict[str,
                 if len(found) == len(wanted):
                     break
     return found
-
-
-def is_readable(client: aai.Client, transcript_id: str) -> bool:
-    """Whether the key may read a transcript: it is there, the team's own, and not deleted.
-
-    Raises Refused for a key that may read none, UpstreamFailed.
-    """
-    try:
-        answer = call(client, lambda: api.get_transcript(client.http_client, transcript_id))
-    except Refused as refused:
-        if refused.status in (400, 404):
-            return False
-        raise
-    return answer.audio_url != DELETED_URL
 
 
 def _utc(text: str) -> datetime:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +77,52 @@ def test_each_text_is_in_one_batch_and_a_batch_keeps_to_its_budget(lengths, budg
 
 
 def test_a_converted_model_is_kept_and_used_again(tmp_path, monkeypatch):
-    cache = tmp_path / "cache"
-    first = load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."])
-    (kept,) = cache.iterdir()
-    assert kept.name.endswith(".onnx")
+    cache, told = tmp_path / "cache", []
+    first = load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."], told.append)
+    assert ["Converting the embedding model for its first use here: some ten seconds."] == told
+    (kept,) = (path for path in cache.iterdir() if path.is_dir())
+    assert ["model.onnx", "weights.bin"] == sorted(path.name for path in kept.iterdir())
     monkeypatch.setattr(backends, "_export", None)
     load_embedder.cache_clear()
-    assert first == pytest.approx(load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."]))
+    again = load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."], told.append)
+    assert first == pytest.approx(again)
+    assert 1 == len(told)
+
+
+def test_two_that_need_the_converted_model_at_once_convert_it_once(tmp_path, monkeypatch):
+    export, exports = backends._export, []
+
+    def counted(folder, file):
+        exports.append(file)
+        export(folder, file)
+
+    monkeypatch.setattr(backends, "_export", counted)
+    folder = read_model_folder(FOLDER)
+    with ThreadPoolExecutor(2) as pool:
+        models = pool.map(lambda _: open_model(folder, "onnx", tmp_path), range(2))
+        first, second = (Encoder(folder, model).encode(["Yes."]) for model in models)
+    assert first == pytest.approx(second)
+    assert 1 == len(exports)
+
+
+def test_a_conversion_that_is_killed_leaves_nothing_that_is_taken_for_a_model(tmp_path):
+    cache = tmp_path / "cache"
+    code = f"""
+import os, signal
+from pathlib import Path
+from aai_gateway.quotes import backends
+from aai_gateway.quotes.embedder import load_embedder
+def killed(folder, file):
+    file.write_bytes(b"half of a mod")
+    os.kill(os.getpid(), signal.SIGKILL)
+backends._export = killed
+load_embedder({str(FOLDER)!r}, "onnx", Path({str(cache)!r})).encode(["Yes."])
+"""
+    assert -signal.SIGKILL == subprocess.run([sys.executable, "-c", code]).returncode
+    left = {path.name for path in cache.iterdir()}
+    assert (1, 384) == load_embedder(str(FOLDER), "onnx", cache).encode(["Yes."]).shape
+    assert 2 == len(left) == len(list(cache.iterdir()))
+    assert left != {path.name for path in cache.iterdir()}
 
 
 def test_where_nothing_can_be_kept_pytorch_encodes(tmp_path):
@@ -100,7 +141,7 @@ def test_a_model_that_onnx_cannot_express_is_run_by_pytorch(tmp_path, monkeypatc
     assert (1, 384) == load_embedder(str(FOLDER), "auto", tmp_path).encode(["Yes."]).shape
     with pytest.raises(IndexUnavailable, match=r"cannot be converted \(Unsupported: aten::strange\)"):
         load_embedder(str(FOLDER), "onnx", tmp_path).encode(["Yes."])
-    assert [] == list(tmp_path.iterdir())
+    assert ["converting.lock"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_a_backend_that_is_not_installed_says_how_to_get_it():

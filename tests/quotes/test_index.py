@@ -23,9 +23,9 @@ class CountingEmbedder:
         self._embedder = embedder
         self.encoded = 0
 
-    def encode(self, texts):
+    def encode(self, texts, on_notice):
         self.encoded += len(texts)
-        return self._embedder.encode(texts)
+        return self._embedder.encode(texts, on_notice)
 
 
 def test_a_passage_is_found_by_meaning_with_its_place(index, garden, bank):

@@ -154,7 +154,7 @@ class Unable:
     def __init__(self, embedder):
         self.name = embedder.name
 
-    def encode(self, texts):
+    def encode(self, texts, on_notice):
         raise AssertionError(f"encoded {texts}")
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aai_gateway.cli.files import output_to
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json, print_table
 from aai_gateway.cli.store import existing_team, on_store
-from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.auditing import Broken, Entry, Head, entry_json, parse_head
 from aai_gateway.core.names import Names
 from aai_gateway.errors import ConfigurationError, StoreError

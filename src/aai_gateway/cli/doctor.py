@@ -77,7 +77,7 @@ def _embedding_model(settings: Settings) -> Check:
     try:
         vectors = load_embedder(
             settings.embedding_model, settings.embedding_backend, settings.cache_dir
-        ).encode(["ready"])
+        ).encode(["ready"], note)
     except IndexUnavailable as error:
         return Check("embedding model", "fail", str(error))
     return Check("embedding model", "ok", f"{settings.embedding_model} gives {vectors.shape[1]} dimensions")

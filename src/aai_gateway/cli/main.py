@@ -7,6 +7,8 @@ Data goes to stdout, everything else to stderr. Exit status 0: done; 1: it faile
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from importlib import import_module
@@ -98,6 +100,9 @@ def _root(
 
 def main() -> None:
     """The console script."""
+    # To look for garbage among all that is imported takes as long as a search: seldom, and not at the end.
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     try:
         get_command(app)(prog_name="aai-gateway")
     except Exception as error:

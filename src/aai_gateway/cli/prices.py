@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aai_gateway.cli.admin_options import Json
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json, print_table
 from aai_gateway.cli.price_tables import (
     CHAT,
@@ -22,7 +23,6 @@ from aai_gateway.cli.price_tables import (
     print_prices,
 )
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.catalogue import Catalogue
 from aai_gateway.core.catalogue_prices import compare

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, TextIO
+
+import typer
 
 from aai_gateway.cli.client_options import timestamp
 from aai_gateway.errors import ConfigurationError
@@ -32,24 +37,21 @@ def print_quotes(
     quotes: Sequence[Quote], *, with_transcript: bool = False, stream: TextIO | None = None
 ) -> None:
     """Two lines for each quote: where, by whom and how surely; and the words. On stdout, or a stream."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = Console(file=stream or sys.stdout, markup=False, highlight=False, emoji=False)
-    say = partial(console.print, soft_wrap=not console.is_terminal)
+    # Without rich, which takes longer to load than a search takes.
+    stream = stream or sys.stdout
+    say = partial(typer.echo, file=stream, color=False if os.environ.get("NO_COLOR") else None)
+    width = get_terminal_size().columns if stream.isatty() else None
     for number, quote in enumerate(quotes, start=1):
-        head = Text(f"{number}. ").append(f"{timestamp(quote.start)} - {timestamp(quote.end)}", style="bold")
-        if quote.speakers:
-            head.append(f"  {_speakers(quote.speakers)}", style="cyan")
-        head.append(f"  {quote.confidence:.2f}", style="dim")
+        facts = [f"{quote.confidence:.2f}"]
         if quote.kind is not None:
-            head.append(f"  {quote.kind}", style="dim")
+            facts.append(quote.kind)
         if with_transcript:
-            head.append(f"  {quote.transcript_id} ({quote.region})", style="dim")
-        say(head)
-        words = f"“{quote.text}”"
-        say(Padding(words, (0, 0, 0, 3)) if console.is_terminal else f"   {words}")
+            facts.append(f"{quote.transcript_id} ({quote.region})")
+        head = [typer.style(f"{timestamp(quote.start)} - {timestamp(quote.end)}", bold=True)]
+        if quote.speakers:
+            head.append(typer.style(_speakers(quote.speakers), fg=typer.colors.CYAN))
+        say(f"{number}. {'  '.join([*head, typer.style('  '.join(facts), dim=True)])}")
+        say(_indented(f"“{quote.text}”", width))
 
 
 def as_table(quotes: Sequence[Quote]) -> str:
@@ -90,6 +92,20 @@ def playable(audio: str | None) -> str | None:
     if audio is None or audio.startswith(("http://", "https://")):
         return audio
     return Path(audio).expanduser().resolve().as_uri()
+
+
+def _indented(text: str, width: int | None) -> str:
+    """Text that is set in by three columns; it is broken into lines where `width` says how long they are."""
+    if width is None:
+        return f"   {text}"
+    return fill(
+        text,
+        width,
+        initial_indent="   ",
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _speakers(names: Sequence[str]) -> str:

@@ -14,13 +14,14 @@ from aai_gateway.cli.client_options import (
     Key,
     Namespace,
     Url,
+    gateway_url,
     namespace_for,
     open_quotes,
-    open_speech,
+    virtual_key,
 )
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json
 from aai_gateway.cli.quote_formats import print_quotes
-from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.regions import Region
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def search(
 
 def asking(url: str | None, key: str | None) -> IsReadable:
     """Whether the gateway lets the key read a transcript, given its region and id."""
-    from aai_gateway.speech_listing import is_readable
+    from aai_gateway.readable import ReadableTranscripts
 
-    client = cache(lambda region: open_speech(url, key, Region(region)))
-    return lambda region, transcript_id: is_readable(client(region), transcript_id)
+    readable = cache(lambda: ReadableTranscripts(gateway_url(url), virtual_key(key)))
+    return lambda region, transcript_id: readable().may_read(Region(region), transcript_id)
 
 
 def _chosen(transcripts: list[str] | None, tag: str | None, namespace: str) -> list[str] | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import parse_moment
 from aai_gateway.core.budgets import dollars, utc_now
 from aai_gateway.core.regions import Region
 

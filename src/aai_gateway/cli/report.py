@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aai_gateway.cli.files import output_to, require_new
+from aai_gateway.cli.moments import parse_month
 from aai_gateway.cli.output import note
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import Force
-from aai_gateway.cli.usage_options import parse_month
 from aai_gateway.cli.usage_statement import drawn_up, files_of, require_folder
 from aai_gateway.core.budgets import dollars, utc_now
 from aai_gateway.core.price_sources import sources_of

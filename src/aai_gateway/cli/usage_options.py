@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from aai_gateway.cli.moments import parse_moment, parse_month
 from aai_gateway.cli.store import existing_team
-from aai_gateway.core.budgets import utc_now
-from aai_gateway.core.durations import before
 from aai_gateway.core.regions import Region
 from aai_gateway.core.statements import month_end
 from aai_gateway.core.usage_rows import Service
-from aai_gateway.errors import ConfigurationError, StoreError
+from aai_gateway.errors import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from aai_gateway.store.usage import UsageFilter
-
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-
-
-def parse_moment(text: str) -> datetime:
-    """A UTC moment: a date, a date with time, or how long ago (`7d`, `12h`). Raises BadParameter."""
-    try:
-        return before(utc_now(), text)
-    except ConfigurationError:
-        pass
-    try:
-        # Python 3.10 reads no Z.
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date like 2026-11-01 and no time span like 7d.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-
-
-def parse_month(text: str) -> datetime:
-    """The first moment of a UTC month like `2026-11`. Raises BadParameter."""
-    if not _MONTH.fullmatch(text) or text.startswith(("0000", "9999")):
-        raise typer.BadParameter(f"{text!r} is no month like 2026-11.")
-    return datetime(int(text[:4]), int(text[5:]), 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

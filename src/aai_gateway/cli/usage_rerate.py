@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aai_gateway.cli.moments import parse_moment
 from aai_gateway.cli.output import note, print_json, print_table, usd
 from aai_gateway.cli.store import on_store
-from aai_gateway.cli.usage_options import Asked, parse_moment, takes_filter
+from aai_gateway.cli.usage_options import Asked, takes_filter
 from aai_gateway.core.budgets import dollars
 from aai_gateway.core.names import Names
 from aai_gateway.core.price_book import PriceBook

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aai_gateway.cli.files import output_to, require_new
+from aai_gateway.cli.moments import parse_month
 from aai_gateway.cli.output import note
 from aai_gateway.cli.store import on_store
 from aai_gateway.cli.usage_export import Force, OutputFile
-from aai_gateway.cli.usage_options import parse_month, team_id_of
+from aai_gateway.cli.usage_options import team_id_of
 from aai_gateway.core.budgets import dollars
 from aai_gateway.core.statements import Statement, to_csv, to_markdown
 from aai_gateway.errors import ConfigurationError, StoreError

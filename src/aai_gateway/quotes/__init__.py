@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aai_gateway.quotes.embedder import load_embedder
     from aai_gateway.quotes.extractive import extractive_quotes
-    from aai_gateway.quotes.finder import BestQuotes, best_quotes, open_index, search
+    from aai_gateway.quotes.finder import BestQuotes, best_quotes
     from aai_gateway.quotes.index import QuoteIndex
     from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
+    from aai_gateway.quotes.opening import open_index, search
     from aai_gateway.quotes.passages import Quote
     from aai_gateway.quotes.spoken import Spoken
     from aai_gateway.quotes.windows import Sentence, Word, numbered
@@ -33,8 +34,8 @@ _HOMES = {
     "find_quotes": "aai_gateway.quotes.matching",
     "load_embedder": "aai_gateway.quotes.embedder",
     "numbered": "aai_gateway.quotes.windows",
-    "open_index": "aai_gateway.quotes.finder",
-    "search": "aai_gateway.quotes.finder",
+    "open_index": "aai_gateway.quotes.opening",
+    "search": "aai_gateway.quotes.opening",
 }
 
 __all__ = [

@@ -1,15 +1,15 @@
 """What a transformer is run by: ONNX Runtime, OpenVINO or PyTorch.
 
 ONNX Runtime starts in a fraction of a second where PyTorch and its libraries take ten, and is the faster one
-on most processors without matrix units. The model is converted once and kept in the cache directory.
+on most processors without matrix units. The model is converted once and kept in the cache directory, its
+weights in a file of their own: that is mapped into memory, not read, so that a search starts at once.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,18 +24,29 @@ if TYPE_CHECKING:
 
 Backend = Literal["onnx", "openvino", "torch"]
 
+MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "weights.bin"
+LOCK_FILE = "converting.lock"
+QUESTION_TOKENS = 128
+"""The most, with padding, of a first batch that is taken for a question."""
+
 _OPSET = 17
 _INPUTS = ("input_ids", "attention_mask")
 
 
-def open_model(folder: ModelFolder, backend: Backend, cache: Path) -> TokenModel:
-    """A folder's transformer, ready to run. Raises IndexUnavailable where the backend is not installed."""
+def open_model(
+    folder: ModelFolder, backend: Backend, cache: Path, on_notice: Callable[[str], None] = lambda text: None
+) -> TokenModel:
+    """A folder's transformer, ready to run. Raises IndexUnavailable where the backend is not installed.
+
+    `on_notice` is told, in a sentence, when it has to be converted first, which takes some ten seconds.
+    """
     if backend == "onnx":
         require("onnxruntime", "onnx", backend=backend)
-        return OnnxModel(_converted(folder, cache))
+        return OnnxModel(_converted(folder, cache, on_notice))
     if backend == "openvino":
         require("openvino", "onnx", backend=backend)
-        return OpenVinoModel(_converted(folder, cache), cache)
+        return OpenVinoModel(_converted(folder, cache, on_notice), cache)
     return TorchModel(folder)
 
 
@@ -50,18 +61,30 @@ def require(*packages: str, backend: str) -> None:
 
 
 class OnnxModel:
-    """ONNX Runtime on the processor."""
+    """ONNX Runtime on the processor.
+
+    To pack the weights anew for speed takes longer than to encode a question: the first is encoded without.
+    """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
+        self._session: Any = None
+        self._packed = False
+
+    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
+        if not self._packed:
+            self._packed = self._session is not None or ids.size > QUESTION_TOKENS
+            self._session = self._opened(packed=self._packed)
+        hidden: Matrix = self._session.run(None, dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        return hidden
+
+    def _opened(self, *, packed: bool) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-    def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
-        hidden: Matrix = self._session.run(None, dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
-        return hidden
+        options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
+        return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 
 
 class OpenVinoModel:
@@ -125,29 +148,43 @@ def _transformer(folder: ModelFolder) -> Any:
     return model.eval()
 
 
-def _converted(folder: ModelFolder, cache: Path) -> Path:
-    """The model as an ONNX file in the cache, converted when it is not there yet."""
-    file = cache / f"{folder.path.name}-{folder.fingerprint}.onnx"
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            _export(folder, unfinished)
-            unfinished.replace(file)
-        except RuntimeError as error:
-            # What PyTorch raises for a transformer that ONNX cannot express.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise IndexUnavailable(
-                f"The embedding model {folder.path} cannot be converted ({reason}): use "
-                "AAI_GATEWAY_EMBEDDING_BACKEND=torch."
-            ) from error
-        finally:
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
-    return file
+def _converted(folder: ModelFolder, cache: Path, on_notice: Callable[[str], None]) -> Path:
+    """The model as an ONNX file in a folder of the cache, converted when it is not there yet.
+
+    One process converts at a time. The folder takes its name when all is in it; what a killed process has
+    left is cleared away by the next.
+    """
+    home = cache / f"{folder.path.name}-{folder.fingerprint}"
+    if home.exists():
+        return home / MODEL_FILE
+    from filelock import FileLock
+
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = home.with_name(f".{home.name}")
+    with FileLock(cache / LOCK_FILE):
+        # Another process may have done it in the meantime.
+        if not home.exists():
+            on_notice("Converting the embedding model for its first use here: some ten seconds.")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            try:
+                unfinished.mkdir()
+                _export(folder, unfinished / MODEL_FILE)
+                unfinished.rename(home)
+            except RuntimeError as error:
+                # What PyTorch raises for a transformer that ONNX cannot express.
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise IndexUnavailable(
+                    f"The embedding model {folder.path} cannot be converted ({reason}): use "
+                    "AAI_GATEWAY_EMBEDDING_BACKEND=torch."
+                ) from error
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    return home / MODEL_FILE
 
 
 def _export(folder: ModelFolder, file: Path) -> None:
+    """Write the model's graph to `file`, and its weights beside it."""
+    import onnx
     import torch
 
     class Hidden(torch.nn.Module):
@@ -162,15 +199,21 @@ def _export(folder: ModelFolder, file: Path) -> None:
 
     example = torch.ones(2, 7, dtype=torch.long)
     axes = {0: "texts", 1: "tokens"}
+    whole = file.parent / "whole"
+    whole.mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Hidden(_transformer(folder)),
             (example, example),
-            str(file),
+            str(whole / MODEL_FILE),
             input_names=list(_INPUTS),
             output_names=["hidden"],
             dynamic_axes=dict.fromkeys((*_INPUTS, "hidden"), axes),
             opset_version=_OPSET,
             dynamo=False,
         )
+    onnx.save_model(
+        onnx.load(str(whole / MODEL_FILE)), str(file), save_as_external_data=True, location=WEIGHTS_FILE
+    )
+    shutil.rmtree(whole)

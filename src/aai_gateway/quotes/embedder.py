@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aai_gateway.errors import IndexUnavailable
@@ -29,6 +30,7 @@ BATCH_SIZE = 32
 CACHE = Path("~/.cache/aai-gateway")
 
 Choice = Literal["auto", "onnx", "openvino", "torch"]
+Notice = Callable[[str], None]
 
 
 class CanEncode(Protocol):
@@ -45,17 +47,21 @@ class Embedder:
     It is opened by `open_encoder` when the first text is encoded, which may raise IndexUnavailable.
     """
 
-    def __init__(self, name: str, open_encoder: Callable[[], CanEncode]) -> None:
+    def __init__(self, name: str, open_encoder: Callable[[Notice], CanEncode]) -> None:
         self.name = name
         self._open_encoder = open_encoder
+        self._encoder: CanEncode | None = None
+        self._opening = Lock()
 
-    def encode(self, texts: Sequence[str]) -> Matrix:
-        """One normalised float32 row for each text, in order. Raises IndexUnavailable."""
+    def encode(self, texts: Sequence[str], on_notice: Notice = lambda text: None) -> Matrix:
+        """One normalised float32 row for each text, in order. Raises IndexUnavailable.
+
+        `on_notice` is told, in a sentence, when the model is converted first, which takes some ten seconds.
+        """
+        with self._opening:
+            if self._encoder is None:
+                self._encoder = self._open_encoder(on_notice)
         return self._encoder.encode(texts)
-
-    @cached_property
-    def _encoder(self) -> CanEncode:
-        return self._open_encoder()
 
 
 @lru_cache(maxsize=4)
@@ -75,28 +81,27 @@ def load_embedder(name: str = PACKAGED_MODEL, backend: Choice = "auto", cache: P
     folder = read_model_folder(path)
     if folder is None:
         encoder = _SentenceTransformer(str(path))
-        return Embedder(name, lambda: encoder)
-    known = folder
+        return Embedder(name, lambda on_notice: encoder)
     if backend in ("onnx", "openvino"):
         from aai_gateway.quotes.backends import require
 
         require("onnxruntime" if backend == "onnx" else "openvino", "onnx", backend=backend)
-    return Embedder(name, lambda: _encoder(known, backend, cache.expanduser()))
+    return Embedder(name, partial(_encoder, folder, backend, cache.expanduser()))
 
 
-def _encoder(folder: ModelFolder, backend: Choice, cache: Path) -> CanEncode:
+def _encoder(folder: ModelFolder, backend: Choice, cache: Path, on_notice: Notice) -> CanEncode:
     from aai_gateway.quotes.backends import open_model
     from aai_gateway.quotes.encoding import Encoder
 
     if backend != "auto":
         try:
-            return Encoder(folder, open_model(folder, backend, cache))
+            return Encoder(folder, open_model(folder, backend, cache, on_notice))
         except OSError as error:
             raise IndexUnavailable(
                 f"The model cannot be converted for {backend} into {cache}: {error.strerror}."
             ) from error
     try:
-        return Encoder(folder, open_model(folder, "onnx", cache))
+        return Encoder(folder, open_model(folder, "onnx", cache, on_notice))
     except (OSError, IndexUnavailable):
         return Encoder(folder, open_model(folder, "torch", cache))
 

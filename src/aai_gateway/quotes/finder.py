@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 
 from aai_gateway.chat_client import ChatAnswer, ChatClient
 from aai_gateway.errors import ConfigurationError, ModelAnswerError
 from aai_gateway.quotes.choosing import Candidate, choose, merit_in_order
-from aai_gateway.quotes.embedder import load_embedder
 from aai_gateway.quotes.index import QuoteIndex
 from aai_gateway.quotes.matching import Found, Match, NotFound, find_quotes
 from aai_gateway.quotes.passages import Quote
 from aai_gateway.quotes.portions import Portion, portions
 from aai_gateway.quotes.proposals import ask_for_quotes
 from aai_gateway.quotes.windows import Sentence
-from aai_gateway.settings import Settings, get_settings
 
 AT_ONCE = 4
 """Portions of which a model is asked at a time."""
@@ -46,47 +43,6 @@ class BestQuotes:
     not_found: tuple[NotFound, ...] = ()
     answers: tuple[ChatAnswer, ...] = ()
     unread: tuple[Unread, ...] = ()
-
-
-def open_index(
-    namespace: str,
-    settings: Settings | None = None,
-    *,
-    chroma_url: str | None = None,
-    on_notice: Callable[[str], None] | None = None,
-) -> QuoteIndex:
-    """This machine's quote index (`quotes` in the data directory) with the embedding model of the settings.
-
-    `chroma_url` stands in for the settings' own. `on_notice` is told what was found broken and mended. Raises
-    IndexUnavailable, as `load_embedder` does.
-    """
-    settings = settings or get_settings()
-    server = chroma_url or (str(settings.chroma_url) if settings.chroma_url else None)
-    return QuoteIndex(
-        settings.data_path / "quotes",
-        load_embedder(settings.embedding_model, settings.embedding_backend, settings.cache_dir),
-        namespace=namespace,
-        chroma_url=server,
-        on_notice=on_notice,
-    )
-
-
-def search(
-    text: str,
-    n: int = 5,
-    *,
-    namespace: str,
-    transcript_ids: Sequence[str] | None = None,
-    speaker: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[Quote]:
-    """The `n` stored passages that are most about `text`, best first, none overlapping another.
-
-    Over this machine's index; `namespace` as when the transcripts were added. Raises IndexUnavailable.
-    """
-    with open_index(namespace) as index:
-        return index.search(text, n, transcript_ids=transcript_ids, speaker=speaker, since=since, until=until)
 
 
 def best_quotes(

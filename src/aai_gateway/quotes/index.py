@@ -92,7 +92,7 @@ class QuoteIndex:
     `folder` is made when the first transcript is added. `namespace` separates those who must not find each
     other's windows. `chroma_url` is a Chroma server that several may write to; without it, one process at a
     time writes, and another waits `lock_wait` seconds for it to end. `on_notice` is told, in a sentence each,
-    what was found broken and mended. Every method may raise IndexUnavailable.
+    what was found broken and mended, and what takes long. Every method may raise IndexUnavailable.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class QuoteIndex:
         windows = sum(transcript.windows for transcript in chosen.values())
         few = windows <= RANKED_WHOLE
         reading = read_query(text, reader.speakers(chosen) if few else library.speakers())
-        vector = query_vector(*self.embedder.encode([reading.subject, text]))
+        vector = query_vector(*self.embedder.encode([reading.subject, text], self._on_notice))
         depth = windows if few else max(DEPTH, 3 * n)
         listed = list(chosen.values())
         dense = nearest(library, store, vector, depth, listed, wanted, on_notice=self._on_notice)
@@ -287,7 +287,7 @@ class QuoteIndex:
             texts = [sentence.text for sentence in sentences[done : done + SLICE]]
             new = list(dict.fromkeys(text for text in texts if text not in known))
             if new:
-                known.update(zip(new, self.embedder.encode(new), strict=True))
+                known.update(zip(new, self.embedder.encode(new, self._on_notice), strict=True))
             library.save_vectors(key, model, done, [known[text] for text in texts])
             done += len(texts)
             if on_progress is not None:

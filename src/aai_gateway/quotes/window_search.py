@@ -108,10 +108,10 @@ def scan(
     name = ("windows", library.id, model, keys)
     scores = MATRICES.get(name, lambda: library.window_vectors(keys, model)) @ vector
     rows = np.arange(len(scores)) if wanted else np.argpartition(-scores, min(n, len(scores)) - 1)[:n]
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
     hits: list[WindowHit] = []
-    for row in rows[np.argsort(-scores[rows], kind="stable")]:
-        place = int(np.searchsorted(ends, row, side="right"))
-        number = int(row) - (ends[place] - transcripts[place].windows)
+    for row, place in zip(rows.tolist(), np.searchsorted(ends, rows, side="right").tolist(), strict=True):
+        number = row - (ends[place] - transcripts[place].windows)
         if wanted is None or wanted(keys[place], number):
             hits.append(WindowHit(keys[place], number, float(scores[row])))
             if len(hits) == n:

@@ -1,0 +1,37 @@
+"""What is raised when a gateway gives no answer, and what is read of an answer that is an error.
+
+No HTTP library is loaded for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aai_gateway.errors import UpstreamFailed
+
+
+def unreachable(url: str) -> UpstreamFailed:
+    """The error for a gateway that nobody answers at."""
+    return UpstreamFailed(
+        f"Nothing answers at {url}. Is the gateway running (`aai-gateway serve`)? "
+        "AAI_GATEWAY_URL or --url says where it is."
+    )
+
+
+def too_slow(url: str) -> UpstreamFailed:
+    """The error for an answer that did not come in time."""
+    return UpstreamFailed(f"{url} did not answer in time.", status=504)
+
+
+def broken_off(url: str, reason: Exception) -> UpstreamFailed:
+    """The error for an answer that ended before its end."""
+    return UpstreamFailed(f"{url} broke off the answer ({type(reason).__name__}).")
+
+
+def error_in(data: Mapping[str, Any]) -> str | None:
+    """What an error body says, in OpenAI's shape or either of AssemblyAI's; None where it says nothing."""
+    error = data.get("error")
+    inner = error.get("message") if isinstance(error, dict) else error
+    texts = (inner, data.get("message"), data.get("detail"))
+    return next((text for text in texts if isinstance(text, str) and text), None)
