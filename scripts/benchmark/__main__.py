@@ -60,6 +60,7 @@ from benchmark.servers import (
     unmetered_gateway,
 )
 from benchmark.table import show
+from benchmark.workplace import tell
 
 WARM_UP_SECONDS = 0.4
 SETTLE_SECONDS = 2.0
@@ -91,12 +92,12 @@ def main(
 async def _measure(services: Services, plan: Plan) -> Results:
     results = Results()
     urls = emulator_urls(start_emulator(services, account_key=ACCOUNT_KEY, job_seconds=JOB_SECONDS))
-    _tell("50,000 pending jobs")
+    tell("50,000 pending jobs")
     results.pending = await measure_pending(services, urls, plan.watch_seconds)
     proxies = {OURS: this_gateway(services, urls), STOCK: stock_litellm(services, urls)}
     running = _start(services, proxies, plan, results)
     unmetered = unmetered_gateway(services, urls)
-    _tell(f"start-up: {UNMETERED}")
+    tell(f"start-up: {UNMETERED}")
     unmetered.start()
     targets = {
         DIRECT: direct_target(urls),
@@ -119,7 +120,7 @@ def _start(
         if running:
             services.stop(*running.values())
         for name, proxy in proxies.items():
-            _tell(f"start-up {attempt + 1} of {plan.starts}: {name}")
+            tell(f"start-up {attempt + 1} of {plan.starts}: {name}")
             running[name], seconds = proxy.start()
             results.start_up[name].append(seconds)
     time.sleep(SETTLE_SECONDS)
@@ -155,7 +156,7 @@ async def _rate(
 ) -> None:
     """Alternate between the servers, a warm-up first."""
     for number in range(plan.rounds + 1):
-        _tell(f"{what} with {connections} connections: round {number} of {plan.rounds}")
+        tell(f"{what} with {connections} connections: round {number} of {plan.rounds}")
         for name in work:
             seconds = plan.seconds if number else WARM_UP_SECONDS
             found = await do(targets[name].base, work[name], connections=connections, seconds=seconds)
@@ -168,13 +169,13 @@ async def _upload(
     targets: dict[str, Target], running: dict[str, Service], plan: Plan, results: Results
 ) -> None:
     for name in (OURS, STOCK):
-        _tell(f"upload of {MEMORY_UPLOAD // MIB} MiB, watching memory: {name}")
+        tell(f"upload of {MEMORY_UPLOAD // MIB} MiB, watching memory: {name}")
         before = rss(running[name])
         async with peak_rss(running[name]) as peak:
             await upload(f"{targets[name].base}/v2/upload", targets[name].authorization, MEMORY_UPLOAD)
         results.upload_growth[name] = peak[0] - before
     for number in range(plan.rounds):
-        _tell(f"uploads of {SPEED_UPLOAD // MIB} MiB: round {number + 1} of {plan.rounds}")
+        tell(f"uploads of {SPEED_UPLOAD // MIB} MiB: round {number + 1} of {plan.rounds}")
         for name in (DIRECT, OURS, STOCK):
             target = targets[name]
             found = await upload(f"{target.base}/v2/upload", target.authorization, SPEED_UPLOAD)
@@ -192,10 +193,6 @@ def _check_ledgers(folder: Path, results: Results) -> None:
     if found != expected:
         raise GatewayError(f"Transcript and usage rows are {found}, not {expected}.")
     results.ledger = found[OURS]
-
-
-def _tell(text: str) -> None:
-    print(f"… {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

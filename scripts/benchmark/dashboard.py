@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 from unittest.mock import patch
 
@@ -34,6 +32,7 @@ from aai_gateway.store import Store, usage, usage_sums
 from benchmark.dashboard_store import Filled, fill, team_id, team_key
 from benchmark.dashboard_table import show
 from benchmark.servers import ACCOUNT_KEY, JOB_SECONDS, LiteLLM, this_gateway
+from benchmark.workplace import tell, workplace
 
 WARM = 200
 """Times that each page is asked for once everything is warm."""
@@ -93,31 +92,21 @@ def dashboard(
     ] = None,
 ) -> None:
     """Time the dashboard and the metrics over a year of a large ledger, cold and warm."""
-    with ended_by_signals(), _folder(folder) as place, Services(place) as services, explained(services):
+    with ended_by_signals(), workplace(folder) as place, Services(place) as services, explained(services):
         result = _measure(services, rows, teams)
     show(result)
-
-
-@contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept.absolute()
-        return
-    with TemporaryDirectory(prefix="aai-gateway-bench-", dir="/var/tmp") as folder:
-        yield Path(folder)
 
 
 def _measure(services: Services, rows: int, teams: int) -> Result:
     name = "dashboard"
     (services.folder / name).mkdir(exist_ok=True)
-    store = fill(services.folder / name / "gateway.db", rows, teams, _tell)
+    store = fill(services.folder / name / "gateway.db", rows, teams, tell)
     urls = emulator_urls(start_emulator(services, account_key=ACCOUNT_KEY, job_seconds=JOB_SECONDS))
     gateway = this_gateway(services, urls, name)
     service, _ = gateway.start()
     pages = [_times(gateway, service, store, page) for page in _pages(store)]
     services.stop(service)
-    _tell("bookings, with and without sums")
+    tell("bookings, with and without sums")
     with_sums, without = asyncio.run(_bookings(store))
     return Result(store, pages, with_sums, without)
 
@@ -153,7 +142,7 @@ def _month_before(year: int, month: int) -> str:
 
 def _times(gateway: LiteLLM, service: Service, store: Filled, page: Page) -> Times:
     """Ask for a page after the store was pushed out of memory, each time, and then again and again."""
-    _tell(page.name)
+    tell(page.name)
     with _signed_in(gateway, page.secret or gateway.master_key) as client:
         size, headers = 0, {"Authorization": f"Bearer {gateway.master_key}"}
 
@@ -253,7 +242,3 @@ async def _book(store: Store, rows: Sequence[UsageRow], *, with_sums: bool) -> l
 
 def _row(row: UsageRow, source_id: str) -> UsageRow:
     return replace(row, id=None, source_id=source_id, created_at=datetime.now(timezone.utc))
-
-
-def _tell(text: str) -> None:
-    print(f"… {text}", file=sys.stderr, flush=True)

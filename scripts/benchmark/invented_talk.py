@@ -98,4 +98,4 @@ class InventedVectors:
 def invented_embedder(talk: InventedTalk, count_file: Path | None = None) -> Embedder:
     """An embedder of invented vectors."""
     vectors = InventedVectors(talk, count_file)
-    return Embedder("invented", lambda: vectors)
+    return Embedder("invented", lambda on_notice: vectors)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -14,6 +10,7 @@ from evaluation.tables import write_between_marks
 
 from aai_gateway.demo.processes import ended_by_signals
 from benchmark import quotes_encoding, quotes_library
+from benchmark.workplace import tell, workplace
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
@@ -35,27 +32,13 @@ def quotes(
 ) -> None:
     """Time encoding beside AssemblyAI's guide and sentence-transformers, and searches of large libraries."""
     tables = []
-    with ended_by_signals(), _folder(folder) as place:
+    with ended_by_signals(), workplace(folder) as place:
         if encoding:
-            tables.append(("encoding", quotes_encoding.measure(_tell, place / "models")))
+            tables.append(("encoding", quotes_encoding.measure(tell, place / "models")))
         if windows or large:
-            found = quotes_library.measure(_tell, place, teams=teams, windows=windows, large=large)
+            found = quotes_library.measure(tell, place, teams=teams, windows=windows, large=large)
             tables.append(("libraries", found))
     for name, table in tables:
         print(table.markdown())
         if write:
             write_between_marks(PAGE, name, [table])
-
-
-@contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept.absolute()
-        return
-    with TemporaryDirectory(prefix="aai-gateway-bench-", dir="/var/tmp") as folder:
-        yield Path(folder)
-
-
-def _tell(text: str) -> None:
-    print(f"… {text}", file=sys.stderr, flush=True)

@@ -33,7 +33,7 @@ KILLS = 3
 KILLED_AFTER = 20.0
 WRITERS = 2
 QUESTIONS = 400
-RECALLED = 100
+RECALLED = 20
 DEEPEST = 10
 
 
@@ -95,10 +95,7 @@ def _rows(tell: Callable[[str], None], folder: Path, name: str, teams: Teams) ->
         asked = [indexes[place] for place in chance.integers(0, len(indexes), QUESTIONS)]
         times = [_ask(index, talk.question(1000 + number)) for number, index in enumerate(asked)]
         again = [_ask(indexes[0], talk.question(3000 + number)) for number in range(QUESTIONS)]
-        recall = [
-            _recall(index, embedder, talk.question(5000 + number))
-            for number, index in enumerate(asked[:RECALLED])
-        ]
+        recall = [share for index in indexes[:RECALLED] for share in _recall(index, embedder, talk)]
     return [
         (
             name,
@@ -125,19 +122,20 @@ def _ask(index: QuoteIndex, question: str) -> float:
     return seconds
 
 
-def _recall(index: QuoteIndex, embedder: Embedder, question: str) -> float:
-    """The share of the ten windows nearest by all vectors that the index finds nearest."""
-    (vector,) = embedder.encode([question])
+def _recall(index: QuoteIndex, embedder: Embedder, talk: InventedTalk) -> Iterator[float]:
+    """The share of the ten windows nearest by all vectors that the index finds nearest, by question."""
     library = Library(index.home / LIBRARY_FILE, 10.0)
     store = VectorIndex(library, embedder.name, index.home / STORE_FOLDER, None, _refuse)
+    listed = library.transcripts(embedder.name)
     try:
-        listed = library.transcripts(embedder.name)
-        found = nearest(library, store, vector, DEPTH, listed, on_notice=_refuse)[:DEEPEST]
-        exact = scan(library, embedder.name, vector, DEEPEST, listed)
+        for vector in embedder.encode([talk.question(5000 + number) for number in range(RECALLED)]):
+            found = nearest(library, store, vector, DEPTH, listed, on_notice=_refuse)[:DEEPEST]
+            exact = scan(library, embedder.name, vector, DEEPEST, listed)
+            both = {(hit.key, hit.number) for hit in exact} & {(hit.key, hit.number) for hit in found}
+            yield len(both) / len(exact)
     finally:
         store.close()
         library.close()
-    return len({(hit.key, hit.number) for hit in exact} & {(hit.key, hit.number) for hit in found}) / DEEPEST
 
 
 def _refuse(notice: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aai_gateway.errors import IndexUnavailable
 from aai_gateway.quotes import backends, embedder
-from aai_gateway.quotes.backends import TorchModel, has_amx, open_model, require
+from aai_gateway.quotes.backends import TorchModel, fastest, has_amx, open_model, require
 from aai_gateway.quotes.embedder import load_embedder
 from aai_gateway.quotes.encoding import Encoder, batches
 from aai_gateway.quotes.model_folder import read_model_folder
@@ -65,6 +65,29 @@ def test_bfloat16_is_for_processors_that_have_amx(tmp_path, flags, expected):
     told.write_text(f"processor : 0\nflags\t\t: {flags}\n")
     assert expected is has_amx(told)
     assert has_amx(tmp_path / "nowhere") is False
+
+
+def test_what_is_faster_takes_over_once_there_is_much_to_encode(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(backends, "fastest", lambda: ("torch", 3))
+    monkeypatch.setattr(backends, "TorchModel", lambda folder: opened.append(folder) or TorchModel(folder))
+    load_embedder.cache_clear()
+    few, many = load_embedder(str(FOLDER), "auto", tmp_path), ["Yes.", "No.", "Slugs come out after rain."]
+    first = few.encode(many)
+    assert [] == opened
+    assert (first * few.encode(many)).sum(axis=1).min() > 0.998
+    few.encode(many)
+    assert 1 == len(opened)
+    load_embedder.cache_clear()
+
+
+def test_only_matrix_units_are_worth_another_start(monkeypatch):
+    monkeypatch.setattr(backends, "has_amx", lambda: False)
+    assert fastest() is None
+    monkeypatch.setattr(backends, "has_amx", lambda: True)
+    for installed, expected in ((True, "openvino"), (False, "torch")):
+        monkeypatch.setattr(backends, "find_spec", lambda name, there=installed: there)
+        assert expected == fastest()[0]
 
 
 @given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 600))

