@@ -105,7 +105,11 @@ class _Kept:
     name = PACKAGED_MODEL
 
     def __init__(self, kept: KeptVectors) -> None:
-        self.encode = kept.encode
+        self._kept = kept
+
+    def encode(self, texts: Sequence[str], on_notice: Callable[[str], None] | None = None) -> Matrix:
+        """One normalised float32 row for each text, in order."""
+        return self._kept.encode(texts)
 
 
 def _ours(index: QuoteIndex, one: Prepared, query: Query) -> list[Span]:
