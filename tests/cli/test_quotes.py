@@ -119,3 +119,16 @@ def test_what_is_neither_audio_nor_an_id_is_refused():
     result = run("best", "missing/interview.mp3", "--key", "sk-1", "--url", "http://127.0.0.1:9")
     assert 1 == result.exit_code
     assert "'missing/interview.mp3' is neither a file, an http(s) URL nor a transcript id." in result.stderr
+
+
+def test_the_help_says_what_stands_in_for_an_option():
+    assert "$AAI_GATEWAY_KEY" in run("search", "--help").stdout
+
+
+def test_a_backend_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
+    with open_index("ours", Settings()) as index:
+        index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
+    search = ("search", "weather", "--namespace", "ours", "--offline", "--backend")
+    assert "The wind turns" in run(*search, "torch").stdout
+    assert 2 == run(*search, "fast").exit_code

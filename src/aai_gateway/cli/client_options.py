@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,30 +24,48 @@ if TYPE_CHECKING:
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", metavar="URL", help="The gateway's address.  [default: $AAI_GATEWAY_URL]"),
+    typer.Option("--url", metavar="URL", help="The gateway's address. Default: $AAI_GATEWAY_URL."),
 ]
 Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="SK", help="A virtual key.  [default: $AAI_GATEWAY_KEY]"),
+    typer.Option("--key", metavar="SK", help="A virtual key. Default: $AAI_GATEWAY_KEY."),
 ]
 InRegion = Annotated[Region, typer.Option("--region", help="The region that hears, keeps and answers.")]
 ChatModel = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="A chat model.  [default: $AAI_GATEWAY_CHAT_MODEL]"),
+    typer.Option("--model", metavar="NAME", help="A chat model. Default: $AAI_GATEWAY_CHAT_MODEL."),
 ]
 Speakers = Annotated[
     bool, typer.Option("--speakers", help="Tell speakers apart when audio is transcribed first.")
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option("--namespace", metavar="NAME", help="Whose part of the index.  [default: the key's own]"),
+    typer.Option("--namespace", metavar="NAME", help="Whose part of the index. Default: the key's own."),
 ]
 ChromaUrl = Annotated[
     str | None,
     typer.Option(
         "--chroma-url",
         metavar="URL",
-        help="A Chroma server that several may write to.  [default: $AAI_GATEWAY_CHROMA_URL]",
+        help="A Chroma server that several may write to. Default: $AAI_GATEWAY_CHROMA_URL.",
+    ),
+]
+
+
+class EmbeddingBackend(str, Enum):
+    """What runs the embedding model."""
+
+    AUTO = "auto"
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+    TORCH = "torch"
+
+
+Backend = Annotated[
+    EmbeddingBackend | None,
+    typer.Option(
+        "--backend",
+        help="What runs the embedding model. Default: $AAI_GATEWAY_EMBEDDING_BACKEND, else auto.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; times in milliseconds.")]
@@ -112,13 +131,23 @@ def namespace_for(namespace: str | None, key: str | None) -> str:
     return namespace if namespace is not None else namespace_of(virtual_key(key))
 
 
-def open_quotes(namespace: str | None, key: str | None, chroma_url: str | None = None) -> QuoteIndex:
+def open_quotes(
+    namespace: str | None,
+    key: str | None,
+    chroma_url: str | None = None,
+    backend: EmbeddingBackend | None = None,
+) -> QuoteIndex:
     """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable."""
     # Before NumPy is loaded: its matrices are small here, and to start threads takes longer than they do.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from aai_gateway.quotes import open_index
 
-    return open_index(namespace_for(namespace, key), chroma_url=chroma_url, on_notice=note)
+    return open_index(
+        namespace_for(namespace, key),
+        chroma_url=chroma_url,
+        backend=backend.value if backend else None,
+        on_notice=note,
+    )
 
 
 def timestamp(milliseconds: int) -> str:

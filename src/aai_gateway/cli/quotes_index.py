@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aai_gateway.cli.client_options import (
+    Backend,
     ChromaUrl,
     InRegion,
     Json,
@@ -41,6 +42,7 @@ def index(
     as_json: Json = False,
     namespace: Namespace = None,
     chroma_url: ChromaUrl = None,
+    backend: Backend = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -54,7 +56,7 @@ def index(
 
     made_at = created_at(client, [source for source in sources if not is_audio(source)])
     added = []
-    with open_quotes(namespace, key, chroma_url) as into:
+    with open_quotes(namespace, key, chroma_url, backend) as into:
         for source in sources:
             transcript = named_transcript(client, source, speakers=speakers)
             moment = datetime.now(timezone.utc) if is_audio(source) else made_at.get(str(transcript.id))
@@ -73,6 +75,7 @@ def sync(
     as_json: Json = False,
     namespace: Namespace = None,
     chroma_url: ChromaUrl = None,
+    backend: Backend = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -85,7 +88,7 @@ def sync(
     from aai_gateway import speech, speech_listing
 
     listed = list(speech_listing.completed(client))
-    with open_quotes(namespace, key, chroma_url) as into:
+    with open_quotes(namespace, key, chroma_url, backend) as into:
         held = {one.id for one in into.transcripts() if one.region == region.value}
         missing = [one for one in listed if one.id not in held]
         gone = sorted(held - {one.id for one in listed})

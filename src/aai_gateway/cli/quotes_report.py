@@ -38,14 +38,14 @@ def report(
     ] = True,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The page.  [default: SOURCE.quotes.html]"),
+        typer.Option("--output", "-o", metavar="FILE", help="The page. Default: SOURCE.quotes.html."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     audio: Annotated[
         str | None, typer.Option(metavar="AUDIO", help="What the page plays, for a transcript.")
     ] = None,
     title: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The page's title.  [default: the source's name]")
+        str | None, typer.Option(metavar="TEXT", help="The page's title. Default: the source's name.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     region: InRegion = Region.US,

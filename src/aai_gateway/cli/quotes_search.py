@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aai_gateway.cli.client_options import (
+    Backend,
     ChromaUrl,
     Json,
     Key,
@@ -61,6 +62,7 @@ def search(
     as_json: Json = False,
     namespace: Namespace = None,
     chroma_url: ChromaUrl = None,
+    backend: Backend = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -69,7 +71,7 @@ def search(
     The gateway is asked whether each transcript in which something is found may still be read; one that was
     deleted, or is another team's now, is removed from the index.
     """
-    with open_quotes(namespace, key, chroma_url) as index:
+    with open_quotes(namespace, key, chroma_url, backend) as index:
         from aai_gateway.quotes.visible_search import search_visible
 
         found = search_visible(
