@@ -121,8 +121,10 @@ class _Changing:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         self._left -= len(texts)
-        if self._open_faster is not None and self._left < 0:
-            open_faster, self._open_faster = self._open_faster, None
+        # Several threads may come here at once; that two of them open it does no harm.
+        open_faster = self._open_faster
+        if open_faster is not None and self._left < 0:
+            self._open_faster = None
             with suppress(IndexUnavailable):
                 self._encoder = open_faster()
         return self._encoder.encode(texts)
