@@ -35,9 +35,11 @@ def quotes(
     with ended_by_signals(), workplace(folder) as place:
         if encoding:
             tables.append(("encoding", quotes_encoding.measure(tell, place / "models")))
-        if windows or large:
-            found = quotes_library.measure(tell, place, teams=teams, windows=windows, large=large)
-            tables.append(("libraries", found))
+        if windows:
+            tables.append(("teams", quotes_library.measure(tell, place, range(teams), windows)))
+        if large:
+            one = range(teams, teams + 1)
+            tables.append(("large team", quotes_library.measure(tell, place, one, large)))
     for name, table in tables:
         print(table.markdown())
         if write:

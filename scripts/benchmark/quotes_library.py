@@ -39,45 +39,19 @@ DEEPEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What filling took: seconds of work, sentences there are and were encoded, kills, bytes on disk."""
+    """What filling took: seconds of work, sentences there are and were encoded, kills."""
 
     seconds: float
     sentences: int
     encoded: int
     kills: int
-    bytes: int
 
 
-def measure(tell: Callable[[str], None], folder: Path, *, teams: int, windows: int, large: int) -> Table:
-    """`windows` in all over `teams`, then a team of `large` windows, each filled and asked."""
-    per = window_count(SENTENCES)
-    rows = []
-    if windows:
-        many = Teams(range(teams), max(1, windows // teams // per), SENTENCES)
-        rows += _rows(tell, folder, f"{teams} teams of {many.transcripts * per:,} windows", many)
-    if large:
-        one = Teams(range(teams, teams + 1), max(1, large // per), SENTENCES)
-        rows += _rows(tell, folder, f"one team of {one.transcripts * per:,} windows", one)
-    return Table(
-        "Searching",
-        (
-            "",
-            "windows",
-            "p50, ms",
-            "p95, ms",
-            "one team again, p95",
-            "first, at most",
-            "recall@10",
-            "filled in, s",
-            "kills",
-            "encoded twice",
-            "GB",
-        ),
-        tuple(rows),
-    )
-
-
-def _rows(tell: Callable[[str], None], folder: Path, name: str, teams: Teams) -> list[tuple[str, ...]]:
+def measure(tell: Callable[[str], None], folder: Path, numbers: range, windows: int) -> Table:
+    """`windows` in all, of the teams of these numbers: filled by writers that are killed, then asked."""
+    per_transcript = window_count(SENTENCES)
+    teams = Teams(numbers, max(1, windows // len(numbers) // per_transcript), SENTENCES)
+    name = f"{len(numbers)} teams" if len(numbers) > 1 else "one team"
     filling = _filled(tell, folder, teams)
     tell(f"asking {name}")
     talk = InventedTalk()
@@ -91,26 +65,26 @@ def _rows(tell: Callable[[str], None], folder: Path, name: str, teams: Teams) ->
         total = sum(index.count() for index in indexes)
         if total != (expected := len(indexes) * teams.transcripts * window_count(teams.sentences)):
             raise GatewayError(f"{total} windows are there, not {expected}.")
+        size = sum(file.stat().st_size for index in indexes for file in index.home.rglob("*"))
         first = [_ask(index, talk.question(place)) for place, index in enumerate(indexes)]
         asked = [indexes[place] for place in chance.integers(0, len(indexes), QUESTIONS)]
         times = [_ask(index, talk.question(1000 + number)) for number, index in enumerate(asked)]
         again = [_ask(indexes[0], talk.question(3000 + number)) for number in range(QUESTIONS)]
         recall = [share for index in indexes[:RECALLED] for share in _recall(index, embedder, talk)]
-    return [
-        (
-            name,
-            f"{total:,}",
-            f"{1000 * median(times):.1f}",
-            f"{1000 * percentile(times, 0.95):.1f}",
-            f"{1000 * percentile(again, 0.95):.1f}",
-            f"{1000 * max(first):.0f}",
-            f"{np.mean(recall):.3f}",
-            f"{filling.seconds:,.0f}",
-            f"{filling.kills}",
-            f"{filling.encoded - filling.sentences:,} of {filling.sentences:,}",
-            f"{filling.bytes / 1e9:.1f}",
-        )
-    ]
+    figures = {
+        "p50, ms": f"{1000 * median(times):.1f}",
+        "p95, ms": f"{1000 * percentile(times, 0.95):.1f}",
+        "one team again, p95": f"{1000 * percentile(again, 0.95):.1f}",
+        "first, at most": f"{1000 * max(first):.0f}",
+        "recall@10": f"{np.mean(recall):.3f}",
+        "filled in, s": f"{filling.seconds:,.0f}",
+        "kills": f"{filling.kills}",
+        "sentences": f"{filling.sentences:,}",
+        "encoded twice": f"{filling.encoded - filling.sentences:,}",
+        "GB": f"{size / 1e9:.1f}",
+    }
+    title = f"Searching {name} with {total // len(indexes):,} windows each, {total:,} in all"
+    return Table(title, ("", *figures), (("", *figures.values()),))
 
 
 def _ask(index: QuoteIndex, question: str) -> float:
@@ -160,9 +134,8 @@ def _filled(tell: Callable[[str], None], folder: Path, teams: Teams) -> Filling:
             tell(f"filling {len(teams.numbers)} teams: {_encoded(folder, parts):,} sentences encoded")
         if any(writer.returncode for writer in writers):
             raise GatewayError("A writer failed.")
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     sentences = len(teams.numbers) * teams.transcripts * teams.sentences
-    return Filling(time.perf_counter() - began, sentences, _encoded(folder, parts), kills, size)
+    return Filling(time.perf_counter() - began, sentences, _encoded(folder, parts), kills)
 
 
 def _parts(teams: Teams) -> Iterator[Teams]:

@@ -6,12 +6,12 @@ import pytest
 from aai_gateway.quotes.packing import window_count, window_span
 from aai_gateway.quotes.ranking import (
     NEIGHBOURS,
-    REACH,
     Lines,
     ScoredWindow,
     Stretch,
     around,
     query_vector,
+    reach_of,
     score_windows,
     spoken_share,
     spread,
@@ -64,15 +64,17 @@ def test_what_is_said_around_counts_a_little():
     assert np.ones(7) == pytest.approx(around(np.ones(7, np.float32), NEIGHBOURS))
 
 
-def test_a_part_of_a_transcript_scores_as_in_the_whole():
+@pytest.mark.parametrize("speakers", [[], ["A"]])
+def test_a_part_of_a_transcript_scores_as_in_the_whole(speakers):
     chance = np.random.default_rng(5)
     vectors = chance.standard_normal((90, 2)).astype(np.float32)
     lines = [(int(chance.integers(1, 20)), "AB"[int(chance.integers(2))]) for _ in range(90)]
     first, last = window_span(12, 90)
-    part = slice(first - REACH, last + REACH + 1)
+    reach = reach_of(speakers)
+    part = slice(first - reach, last + reach + 1)
     whole = Stretch(1, 90, 0, [12], Lines.of(lines), vectors)
     near = Stretch(1, 90, part.start, [12], Lines.of(lines[part]), vectors[part])
-    (one,), (other,) = (score_windows([stretch], {}, EAST, ["A"]) for stretch in (whole, near))
+    (one,), (other,) = (score_windows([stretch], {}, EAST, speakers) for stretch in (whole, near))
     assert one.score == pytest.approx(other.score, abs=1e-5)
 
 

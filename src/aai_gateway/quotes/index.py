@@ -30,7 +30,7 @@ from aai_gateway.quotes.library import IndexedTranscript, Library
 from aai_gateway.quotes.packing import window_span
 from aai_gateway.quotes.passages import Quote, without_overlaps
 from aai_gateway.quotes.query_reading import read_query
-from aai_gateway.quotes.ranking import query_vector, score_windows, spread, window_cosine
+from aai_gateway.quotes.ranking import query_vector, reach_of, score_windows, spread, window_cosine
 from aai_gateway.quotes.stretches import StretchReader
 from aai_gateway.quotes.vector_index import VectorIndex
 from aai_gateway.quotes.window_search import (
@@ -268,8 +268,9 @@ class QuoteIndex:
         lexical = library.lexical(any_word(reading.subject), depth, wanted, only=only)
         by_words = {(hit.key, hit.number): hit.score for hit in lexical if hit.key in chosen}
         found = [*((hit.key, hit.number) for hit in dense if hit.key in chosen), *by_words]
-        stretches = reader.whole(found, chosen) if few else reader.near(found, chosen)
-        scored = score_windows(stretches, by_words, vector, reading.speakers)
+        named = reading.speakers
+        stretches = reader.whole(found, chosen) if few else reader.near(found, chosen, reach_of(named))
+        scored = score_windows(stretches, by_words, vector, named)
         spread_out = spread(scored, {key: one.sentences for key, one in chosen.items()})
         return without_overlaps(
             (self._quote(library, chosen[one.key], one.number, vector) for one in spread_out), n

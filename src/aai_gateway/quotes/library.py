@@ -367,7 +367,7 @@ def _joined(rows: Sequence[tuple[int, bytes]]) -> Matrix:
     count = sum(count for count, _ in rows)
     if not count:
         return np.zeros((0, 0), np.float32)
-    return unpacked_vectors(b"".join(vectors for _, vectors in rows), count)
+    return unpacked_vectors([vectors for _, vectors in rows], count)
 
 
 def _utc(moment: datetime) -> str:

@@ -40,9 +40,15 @@ def packed_vectors(vectors: Matrix) -> bytes:
     return vectors.astype("<f2").tobytes()
 
 
-def unpacked_vectors(packed: bytes, rows: int) -> Matrix:
-    """`rows` rows of float32."""
-    return np.frombuffer(packed, "<f2").reshape(rows, -1).astype(np.float32)
+def unpacked_vectors(parts: Sequence[bytes], rows: int) -> Matrix:
+    """`rows` rows of float32, at least one, of what was packed in parts."""
+    whole = np.empty(sum(map(len, parts)) // 2, np.float32)
+    place = 0
+    for part in parts:
+        values = np.frombuffer(part, "<f2")
+        whole[place : place + len(values)] = values
+        place += len(values)
+    return whole.reshape(rows, -1)
 
 
 def window_count(sentences: int) -> int:

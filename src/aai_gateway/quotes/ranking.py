@@ -34,8 +34,6 @@ FEW_WORDS, LEAST = 10, 0.2
 BY_MEANING, BY_BEST_SENTENCE, BY_WORDS, BY_SPEAKER = 10.0, 4.0, 3.0, 6.0
 NEAR, FADE = 2.0, 15.0
 """What a window loses next to one that is better; and in how many sentences that falls to a third."""
-REACH = len(COMPANY) - 1
-"""Sentences before and after a window that its score depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,11 @@ class ScoredWindow:
     key: int
     number: int
     score: float
+
+
+def reach_of(speakers: Collection[str]) -> int:
+    """How many sentences before and after a window its score depends on."""
+    return len(COMPANY if speakers else NEIGHBOURS) - 1
 
 
 def query_vector(subject: Matrix, text: Matrix) -> Matrix:
@@ -148,14 +151,10 @@ def window_cosine(vectors: Matrix, vector: Matrix) -> float:
 
 def around(values: Matrix, shares: Sequence[float]) -> Matrix:
     """Each value with its neighbours': a weighted mean, `shares[d]` for those at a distance of `d`."""
-    total, weights = np.zeros(len(values)), np.zeros(len(values))
-    for distance, weight in enumerate(shares):
-        for shift in {distance, -distance}:
-            begin, end = max(0, shift), len(values) + min(0, shift)
-            if begin < end:
-                total[begin:end] += weight * values[begin - shift : end - shift]
-                weights[begin:end] += weight
-    mean: Matrix = (total / np.maximum(weights, 1e-12)).astype(np.float32)
+    reach, count = len(shares) - 1, len(values)
+    kernel = np.array([*reversed(shares[1:]), *shares])
+    total, weights = (np.convolve(one, kernel)[reach : reach + count] for one in (values, np.ones(count)))
+    mean: Matrix = (total / weights).astype(np.float32)
     return mean
 
 

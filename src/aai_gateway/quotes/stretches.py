@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aai_gateway.quotes.library import IndexedTranscript, Library
 from aai_gateway.quotes.matrix_cache import MATRICES
 from aai_gateway.quotes.packing import window_span
-from aai_gateway.quotes.ranking import REACH, Lines, Stretch
+from aai_gateway.quotes.ranking import Lines, Stretch
 
 if TYPE_CHECKING:
     from aai_gateway.quotes.embedder import Matrix
@@ -51,12 +51,12 @@ class StretchReader:
             yield Stretch(key, size, 0, numbers, self.lines(key), self.vectors(key))
 
     def near(
-        self, found: Iterable[tuple[int, int]], transcripts: Mapping[int, IndexedTranscript]
+        self, found: Iterable[tuple[int, int]], transcripts: Mapping[int, IndexedTranscript], reach: int
     ) -> Iterator[Stretch]:
-        """What is around the windows that were found, as far as their scores depend on it."""
+        """The windows that were found, with `reach` sentences before and after each."""
         for key, numbers in _by_key(found).items():
             size = transcripts[key].sentences
-            for first, last, some in _merged(numbers, size):
+            for first, last, some in _merged(numbers, size, reach):
                 lines = Lines.of(self._library.lines(key, first, last))
                 vectors = self._library.some_vectors(key, self._model, first, last)
                 yield Stretch(key, size, first, some, lines, vectors)
@@ -69,17 +69,17 @@ def _by_key(found: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return numbers
 
 
-def _merged(numbers: list[int], sentences: int) -> Iterator[tuple[int, int, list[int]]]:
+def _merged(numbers: list[int], sentences: int, reach: int) -> Iterator[tuple[int, int, list[int]]]:
     """First and last sentence, inclusive, of stretches that hold these windows, and which each holds."""
     begin, end, some = 0, -1, list[int]()
     for number in sorted(numbers):
         first, last = window_span(number, sentences)
-        if some and first - REACH > end + 1:
+        if some and first - reach > end + 1:
             yield begin, end, some
             some = []
         if not some:
-            begin = max(0, first - REACH)
-        end = min(sentences - 1, last + REACH)
+            begin = max(0, first - reach)
+        end = min(sentences - 1, last + reach)
         some.append(number)
     if some:
         yield begin, end, some
