@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -28,16 +29,18 @@ ROUNDS = 3
 GUIDE = "the guide's loop, its model, window by window"
 PLAIN = "sentence-transformers, sentences, batches of 32"
 LARGE = "sentence-transformers, sentences, batches of 128"
+EXACT = "this, PyTorch float32"
 
 
 @dataclass
 class Way:
-    """A way to encode: `encode` takes the hour's `texts`; `seconds` are those of its rounds."""
+    """A way to encode the hour's `texts`: `seconds` of each round, `vectors` of the last."""
 
     name: str
     encode: Callable[[Sequence[str]], Matrix]
     texts: Sequence[str]
     seconds: list[float] = field(default_factory=list)
+    vectors: Any = None
 
 
 def measure(tell: Callable[[str], None], folder: Path) -> Table:
@@ -52,10 +55,10 @@ def measure(tell: Callable[[str], None], folder: Path) -> Table:
             tell(f"encoding, round {number} of {ROUNDS}: {way.name}")
             began = time.perf_counter()
             # The first round only warms up.
-            way.encode(way.texts if number else way.texts[:40])
+            way.vectors = way.encode(way.texts if number else way.texts[:40])
             if number:
                 way.seconds.append(time.perf_counter() - began)
-    return _table(ways, len(said), len(joined), Encoder(model, TorchModel(model, bfloat16=False)))
+    return _table(ways, len(said), len(joined))
 
 
 def _ways(model: ModelFolder, said: Sequence[str], joined: Sequence[str], folder: Path) -> list[Way]:
@@ -67,7 +70,7 @@ def _ways(model: ModelFolder, said: Sequence[str], joined: Sequence[str], folder
         Way(PLAIN, lambda texts: _normalised(plain, texts, 32), said),
         Way(LARGE, lambda texts: _normalised(plain, texts, 128), said),
     ]
-    encoders = {"this, PyTorch float32": Encoder(model, TorchModel(model, bfloat16=False))}
+    encoders = {EXACT: Encoder(model, TorchModel(model, bfloat16=False))}
     if has_amx():
         encoders["this, PyTorch bfloat16"] = Encoder(model, TorchModel(model, bfloat16=True))
     encoders["this, ONNX Runtime"] = Encoder(model, open_model(model, "onnx", folder))
@@ -76,14 +79,14 @@ def _ways(model: ModelFolder, said: Sequence[str], joined: Sequence[str], folder
     return made + [Way(name, encoder.encode, said) for name, encoder in encoders.items()]
 
 
-def _table(ways: Sequence[Way], sentences: int, joined: int, exact: Encoder) -> Table:
+def _table(ways: Sequence[Way], sentences: int, joined: int) -> Table:
     taken = {way.name: median(way.seconds) for way in ways}
     batched = min(taken[PLAIN], taken[LARGE])
-    truth = exact.encode(ways[-1].texts)
+    exact = next(way.vectors for way in ways if way.name == EXACT)
     rows = []
     for way in ways:
         same = way.texts is ways[-1].texts
-        least = f"{(way.encode(way.texts) * truth).sum(axis=1).min():.4f}" if same else ""
+        least = f"{(way.vectors * exact).sum(axis=1).min():.4f}" if same else ""
         seconds = taken[way.name]
         rows.append(
             (
@@ -106,14 +109,10 @@ def _table(ways: Sequence[Way], sentences: int, joined: int, exact: Encoder) -> 
 def _an_hour() -> list[Sentence]:
     """The first hour of the meetings, one after another."""
     meetings, _ = load_meetings()
+    every = cycle([sentence for meeting in meetings for sentence in meeting.sentences])
     said: list[Sentence] = []
-    length = 0
-    while length < HOUR:
-        for sentence in (one for meeting in meetings for one in meeting.sentences):
-            said.append(sentence)
-            length += sentence.end - sentence.start
-            if length >= HOUR:
-                break
+    while sum(sentence.end - sentence.start for sentence in said) < HOUR:
+        said.append(next(every))
     return said
 
 

@@ -103,7 +103,7 @@ def _recall(index: QuoteIndex, embedder: Embedder, talk: InventedTalk) -> Iterat
     listed = library.transcripts(embedder.name)
     try:
         for vector in embedder.encode([talk.question(5000 + number) for number in range(RECALLED)]):
-            found = nearest(library, store, vector, DEPTH, listed, on_notice=_refuse)[:DEEPEST]
+            found = nearest(store, vector, DEPTH, listed, on_notice=_refuse)[:DEEPEST]
             exact = scan(library, embedder.name, vector, DEEPEST, listed)
             both = {(hit.key, hit.number) for hit in exact} & {(hit.key, hit.number) for hit in found}
             yield len(both) / len(exact)

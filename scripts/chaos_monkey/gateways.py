@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway_process import GatewayProcess, free_port
+from gateway_process import GatewayProcess
 from light_gateway import Nursery, wait_until_serving
 
 from aai_gateway.cli.serve import emulator_urls
-from aai_gateway.demo.processes import own_environment
+from aai_gateway.demo.processes import free_port, own_environment
 from aai_gateway.emulator import EmulatorUrls
 
 SETTINGS = {

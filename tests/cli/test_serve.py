@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gateway_process import free_port
 
 from aai_gateway.cli import serve
 from aai_gateway.cli.master_key import master_key_variable, stored_master_key
@@ -151,12 +152,6 @@ def test_the_emulator_is_kept_apart_from_the_books(data_dir, monkeypatch):
         assert "play key" == settings.account_key(region)
         assert f"http://{region.value}" == settings.speech_url(region)
         assert f"http://llm-{region.value}" == settings.llm_url(region)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -215,3 +215,14 @@ def test_a_store_whose_files_were_touched_is_looked_into_once(tmp_path, embedder
         with QuoteIndex(tmp_path, embedder, on_notice=pytest.fail) as index:
             index.search("snails", 1)
     assert 1 == len(probes)
+
+
+def test_some_vectors_are_those_of_the_whole(index, garden, monkeypatch):
+    monkeypatch.setattr("aai_gateway.quotes.index.SLICE", 5)
+    index.add("garden", garden)
+    library, _, reader = index._open()
+    (key,) = (transcript.key for transcript in index.transcripts())
+    whole = reader.vectors(key)
+    for first, last in combinations(range(len(garden)), 2):
+        part = library.some_vectors(key, index.embedder.name, first, last)
+        assert part.tolist() == whole[first : last + 1].tolist()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import secrets
 import signal
 import socket
@@ -22,20 +21,12 @@ from typing import Any
 import httpx
 from forked_litellm import ForkedLiteLLM
 
+from aai_gateway.demo.processes import free_port
 from aai_gateway.emulator import Emulator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "config.yaml"
 START_SECONDS = 300
-
-
-def free_port() -> int:
-    """A port that is free now, of those that the system gives to nobody who does not ask for it."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_768)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class _Changing:
         open_faster = self._open_faster
         if open_faster is not None and self._left < 0:
             self._open_faster = None
-            with suppress(IndexUnavailable):
+            with suppress(OSError, IndexUnavailable):
                 self._encoder = open_faster()
         return self._encoder.encode(texts)
 

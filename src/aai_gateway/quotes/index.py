@@ -231,7 +231,7 @@ class QuoteIndex:
         """A normalised float32 row for each of a transcript's sentences; None when it is not in the index."""
         library = self._reading()
         key = library.current_key(transcript_id, self.embedder.name) if library is not None else None
-        return self._opened.reader.vectors(key) if self._opened and key is not None else None
+        return self._open().reader.vectors(key) if key is not None else None
 
     @_reported
     def search(
@@ -253,7 +253,7 @@ class QuoteIndex:
             return []
         self._look_after()
         filters = Filters(transcript_ids, speaker, since, until)
-        store, reader = self._open().store, self._open().reader
+        _, store, reader = self._open()
         every = library.transcripts(self.embedder.name)
         chosen = {transcript.key: transcript for transcript in every if filters.allows(transcript)}
         wanted = _wanted(library, speaker, chosen, every=len(chosen) == len(every))
@@ -263,7 +263,7 @@ class QuoteIndex:
         vector = query_vector(*self.embedder.encode([reading.subject, text], self._on_notice))
         depth = windows if few else max(DEPTH, 3 * n)
         listed = list(chosen.values())
-        dense = nearest(library, store, vector, depth, listed, wanted, on_notice=self._on_notice)
+        dense = nearest(store, vector, depth, listed, wanted, on_notice=self._on_notice)
         only = next(iter(chosen)) if len(chosen) == 1 else None
         lexical = library.lexical(any_word(reading.subject), depth, wanted, only=only)
         by_words = {(hit.key, hit.number): hit.score for hit in lexical if hit.key in chosen}
@@ -321,7 +321,7 @@ class QuoteIndex:
         if self._looked_after:
             return
         self._looked_after = True
-        library, store = self._open().library, self._open().store
+        library, store, _ = self._open()
         windows = sum(transcript.windows for transcript in library.transcripts(self.embedder.name))
         if windows <= MEND_UP_TO and not store.trusted():
             with suppress(IndexUnavailable), one_writer(self.home, 0.0):
@@ -333,8 +333,8 @@ class QuoteIndex:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with one_writer(self.home, self._lock_wait) if self._chroma_url is None else nullcontext():
             clear_former(self.folder, self._on_notice)
-            opened = self._open()
-            yield opened.library, opened.store
+            library, store, _ = self._open()
+            yield library, store
 
 
 def _wanted(

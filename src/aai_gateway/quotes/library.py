@@ -287,20 +287,15 @@ class Library:
         return _joined(rows)
 
     def some_vectors(self, key: int, model: str, first: int, last: int) -> Matrix:
-        """The vectors of the sentences from `first` to `last`, inclusive; nothing else is read."""
-        slices = self._db.execute(
-            "SELECT rowid, first, count FROM vectors WHERE transcript = ? AND model = ? "
-            "AND first <= ? AND first + count > ? ORDER BY first",
-            (key, model, last, first),
+        """The vectors of the sentences from `first` to `last`, inclusive, a float32 row for each."""
+        rows = self._db.execute(
+            "SELECT end - begin, substr(vectors, 1 + (begin - first) * width, (end - begin) * width) FROM "
+            "(SELECT first, vectors, length(vectors) / count AS width, max(first, :first) AS begin, "
+            "min(first + count, :last + 1) AS end FROM vectors WHERE transcript = :key AND model = :model "
+            "AND first <= :last AND first + count > :first) ORDER BY first",
+            {"key": key, "model": model, "first": first, "last": last},
         ).fetchall()
-        parts = []
-        for rowid, begin, count in slices:
-            with self._db.blobopen("vectors", "vectors", rowid, readonly=True) as blob:
-                width = len(blob) // count
-                start, end = max(first - begin, 0), min(last + 1 - begin, count)
-                blob.seek(start * width)
-                parts.append((end - start, blob.read((end - start) * width)))
-        return _joined(parts)
+        return _joined(rows)
 
     def window_vectors(self, keys: Sequence[int], model: str) -> Matrix:
         """The window vectors of these versions, one after another, a float32 row for each."""

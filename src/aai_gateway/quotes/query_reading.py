@@ -118,8 +118,4 @@ def _content(text: str, named: Collection[str]) -> str:
 def _is_frame(word: str, of_names: Collection[str]) -> bool:
     folded = word.casefold().replace("’", "'")
     owner = folded.removesuffix("'s")
-    return (
-        folded in _FRAME_WORDS
-        or owner in of_names
-        or any(len(part) >= _SHORTEST_PART and _is_of(owner, part) for part in of_names)
-    )
+    return folded in _FRAME_WORDS or any(_is_of(owner, part) for part in of_names)

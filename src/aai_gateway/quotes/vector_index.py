@@ -127,7 +127,7 @@ class VectorIndex:
             self._check()
         placements = self.placements.read()
         if placements.settled:
-            if self.url is None and self.folder.exists() and not self._sealed():
+            if self._touched():
                 # It was looked into, and is whole.
                 self._seal()
             return
@@ -146,7 +146,7 @@ class VectorIndex:
     def _check(self) -> None:
         """Raise StoreBroken unless the store opens and holds what the library says that it does."""
         before = self.placements.read()
-        if self.url is None and self.folder.exists() and not self._sealed():
+        if self._touched():
             self._probe(before)
         count = self.count()
         unchanged = before == self.placements.read()
@@ -163,6 +163,10 @@ class VectorIndex:
         complaint = store_guard.probe(self.folder, self.collection_name, samples)
         if complaint:
             raise StoreBroken(complaint)
+
+    def _touched(self) -> bool:
+        """Whether there are files in process, and somebody else has had a hand in them."""
+        return self.url is None and self.folder.exists() and not self._sealed()
 
     def _sealed(self) -> bool:
         """Whether the files are as they were when the library was last told that they are whole."""

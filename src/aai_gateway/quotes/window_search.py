@@ -73,7 +73,6 @@ def _holds(number: int, sentence: int, sentences: int) -> bool:
 
 
 def nearest(
-    library: Library,
     store: VectorIndex,
     vector: Matrix,
     n: int,
@@ -89,7 +88,7 @@ def nearest(
             return store.nearest(vector, n)
         except (StoreBroken, IndexUnavailable) as error:
             on_notice(f"Searched without Chroma, in the library itself: {error}")
-    return scan(library, store.model, vector, n, transcripts, wanted)
+    return scan(store.library, store.model, vector, n, transcripts, wanted)
 
 
 def scan(
