@@ -114,3 +114,32 @@ main()
     assert "Traceback" not in result.stderr
     if status == 1:
         assert "Traceback" in python(code, AAI_GATEWAY_DEBUG="1").stderr
+
+
+def test_what_was_to_happen_at_the_end_happens_before_it_ends():
+    code = """
+import atexit, sys, threading, time
+import aai_gateway.cli.teams as teams
+from aai_gateway.cli.main import main
+def listed(work):
+    def late():
+        time.sleep(0.2)
+        sys.stderr.write("the thread\\n")
+    threading.Thread(target=late).start()
+    atexit.register(lambda: sys.stdout.write("the handler"))
+    return []
+teams.on_store = listed
+sys.argv = ["aai-gateway", "teams", "list", "--json"]
+main()
+"""
+    result = python(code)
+    assert (0, "[]\nthe handler") == (result.returncode, result.stdout)
+    assert result.stderr.endswith("the thread\n")
+
+
+def test_output_that_cannot_be_written_is_told():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", "from aai_gateway.cli.main import main; main()", "--version"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode
+    assert "No space left on device" in result.stderr

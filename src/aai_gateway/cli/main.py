@@ -100,11 +100,15 @@ def _root(
 
 def main() -> None:
     """The console script."""
-    # To look for garbage among all that is imported takes as long as a search: seldom, and not at the end.
+    # To look for garbage among all that is imported takes as long as a search.
     gc.set_threshold(50_000)
-    atexit.register(gc.freeze)
+    ending = QuickEnd()
+    atexit.register(ending)
     try:
         get_command(app)(prog_name="aai-gateway")
+    except SystemExit as left:
+        ending.status = left.code
+        raise
     except Exception as error:
         if _debugging():
             raise
@@ -113,7 +117,30 @@ def main() -> None:
             "This is a bug; AAI_GATEWAY_DEBUG=1 shows where.",
             err=True,
         )
+        ending.status = 1
         sys.exit(1)
+
+
+class QuickEnd:
+    """Ends the process without taking all that was imported apart, which takes a tenth of a search.
+
+    Registered with `atexit` before everything else, so it comes last: threads are joined, and what others
+    registered has run. Where the exit status is not a number, or output cannot be flushed, Python ends as ever.
+    """
+
+    def __init__(self) -> None:
+        self.status: object = None
+
+    def __call__(self) -> None:
+        """Leave with `status`."""
+        if not isinstance(self.status, int):
+            return
+        try:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+        except (OSError, ValueError):
+            return
+        os._exit(self.status)
 
 
 def _debugging() -> bool:
