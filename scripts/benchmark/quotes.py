@@ -9,6 +9,7 @@ import typer
 from evaluation.tables import write_between_marks
 
 from aai_gateway.demo.processes import ended_by_signals
+from aai_gateway.quotes.backends import has_amx
 from benchmark import quotes_encoding, quotes_library
 from benchmark.workplace import tell, workplace
 
@@ -34,7 +35,8 @@ def quotes(
     tables = []
     with ended_by_signals(), workplace(folder) as place:
         if encoding:
-            tables.append(("encoding", quotes_encoding.measure(tell, place / "models")))
+            name = "encoding" if has_amx() else "encoding without AMX"
+            tables.append((name, quotes_encoding.measure(tell, place / "models")))
         if windows:
             tables.append(("teams", quotes_library.measure(tell, place, range(teams), windows)))
         if large:

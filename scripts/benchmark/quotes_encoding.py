@@ -15,7 +15,7 @@ import numpy as np
 from evaluation.meetings import load_meetings
 from evaluation.tables import Table
 
-from aai_gateway.quotes.backends import TorchModel, has_amx, open_model
+from aai_gateway.quotes.backends import TorchModel, has_amx, has_bfloat16, open_model
 from aai_gateway.quotes.encoding import Encoder
 from aai_gateway.quotes.model_folder import ModelFolder, read_model_folder
 from aai_gateway.quotes.quiet_libraries import without_progress_bars
@@ -98,9 +98,9 @@ def _table(ways: Sequence[Way], sentences: int, joined: int) -> Table:
                 least,
             )
         )
-    amx = "with" if has_amx() else "without"
+    processor = "with AMX" if has_amx() else "with AVX512-BF16, no AMX" if has_bfloat16() else "without bfloat16"
     return Table(
-        f"Encoding an hour: {sentences} sentences, or {joined} windows of them; a processor {amx} AMX",
+        f"Encoding an hour: {sentences} sentences, or {joined} windows of them; a processor {processor}",
         ("way", "s", "sentences/s", "÷ guide", "÷ best batches", "least cosine with float32"),
         tuple(rows),
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aai_gateway.errors import IndexUnavailable
 from aai_gateway.quotes import backends, embedder
-from aai_gateway.quotes.backends import TorchModel, fastest, has_amx, open_model, require
+from aai_gateway.quotes.backends import TorchModel, fastest, has_amx, has_bfloat16, open_model, require
 from aai_gateway.quotes.embedder import load_embedder
 from aai_gateway.quotes.encoding import Encoder, batches
 from aai_gateway.quotes.model_folder import read_model_folder
@@ -44,8 +44,8 @@ def test_every_backend_gives_what_sentence_transformers_gives(backend, by_its_ow
         pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     folder = read_model_folder(FOLDER)
     encoder = Encoder(folder, open_model(folder, backend, tmp_path))
-    # Where the processor has AMX, these two use bfloat16.
-    rounding = 0.02 if has_amx() and backend != "onnx" else 2e-6
+    in_bfloat16 = {"onnx": False, "torch": has_amx(), "openvino": has_bfloat16()}[backend]
+    rounding = 0.02 if in_bfloat16 else 2e-6
     assert by_its_own_library == pytest.approx(encoder.encode(TEXTS), abs=rounding)
     assert 0 == len(encoder.encode([]))
 
@@ -58,13 +58,18 @@ def test_bfloat16_changes_next_to_nothing(by_its_own_library):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"), [("fpu avx512_bf16 amx_bf16 amx_tile", True), ("fpu avx512_bf16", False)]
+    ("flags", "expected"),
+    [
+        ("fpu avx512_bf16 amx_bf16 amx_tile", (True, True)),
+        ("fpu avx512_bf16", (False, True)),
+        ("fpu avx2", (False, False)),
+    ],
 )
-def test_bfloat16_is_for_processors_that_have_amx(tmp_path, flags, expected):
-    told = tmp_path / "cpuinfo"
+def test_what_the_processor_says_of_bfloat16(tmp_path, flags, expected):
+    told, nowhere = tmp_path / "cpuinfo", tmp_path / "nowhere"
     told.write_text(f"processor : 0\nflags\t\t: {flags}\n")
-    assert expected is has_amx(told)
-    assert has_amx(tmp_path / "nowhere") is False
+    assert expected == (has_amx(told), has_bfloat16(told))
+    assert (False, False) == (has_amx(nowhere), has_bfloat16(nowhere))
 
 
 def test_what_is_faster_takes_over_once_there_is_much_to_encode(tmp_path, monkeypatch):
@@ -81,13 +86,22 @@ def test_what_is_faster_takes_over_once_there_is_much_to_encode(tmp_path, monkey
     load_embedder.cache_clear()
 
 
-def test_only_matrix_units_are_worth_another_start(monkeypatch):
-    monkeypatch.setattr(backends, "has_amx", lambda: False)
-    assert fastest() is None
-    monkeypatch.setattr(backends, "has_amx", lambda: True)
-    for installed, expected in ((True, "openvino"), (False, "torch")):
-        monkeypatch.setattr(backends, "find_spec", lambda name, there=installed: there)
-        assert expected == fastest()[0]
+@pytest.mark.parametrize(
+    ("amx", "bfloat16", "openvino", "expected"),
+    [
+        (True, True, True, "openvino"),
+        (True, True, False, "torch"),
+        (False, True, True, "openvino"),
+        (False, True, False, None),
+        (False, False, True, None),
+    ],
+)
+def test_only_what_is_much_faster_here_is_worth_another_start(monkeypatch, amx, bfloat16, openvino, expected):
+    monkeypatch.setattr(backends, "has_amx", lambda: amx)
+    monkeypatch.setattr(backends, "has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(backends, "find_spec", lambda name: openvino)
+    found = fastest()
+    assert expected == (found and found[0])
 
 
 @given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 600))

@@ -125,7 +125,7 @@ class QuickEnd:
     """Ends the process without taking all that was imported apart, which takes a tenth of a search.
 
     Registered with `atexit` before everything else, so it comes last: threads are joined, and what others
-    registered has run. Where the exit status is not a number, or output cannot be flushed, Python ends as ever.
+    registered has run. Where the exit status is no number, or output cannot be flushed, Python ends as ever.
     """
 
     def __init__(self) -> None:

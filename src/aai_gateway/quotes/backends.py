@@ -27,6 +27,7 @@ Backend = Literal["onnx", "openvino", "torch"]
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
 LOCK_FILE = "converting.lock"
+CPUINFO = Path("/proc/cpuinfo")
 QUESTION_TOKENS = 128
 """The most, with padding, of a first batch that is taken for a question."""
 
@@ -134,18 +135,28 @@ def fastest() -> tuple[Backend, int] | None:
 
     To start it takes as long as ONNX Runtime needs for about so many. None where there is no such backend.
     """
-    if not has_amx():
-        return None
-    return ("openvino", 1_000) if find_spec("openvino") else ("torch", 5_000)
+    if has_bfloat16() and find_spec("openvino"):
+        return "openvino", 1_000
+    return ("torch", 5_000) if has_amx() else None
 
 
-def has_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor multiplies matrices of bfloat16; without that, bfloat16 is the slower."""
+def has_amx(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether the processor multiplies matrices of bfloat16; elsewhere PyTorch is slower with it."""
+    return "amx_bf16" in _processor_flags(cpuinfo)
+
+
+def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether the processor multiplies bfloat16, by matrices or by vectors: OpenVINO then computes in it."""
+    return not _processor_flags(cpuinfo).isdisjoint({"amx_bf16", "avx512_bf16"})
+
+
+def _processor_flags(cpuinfo: Path) -> set[str]:
+    """What the first processor can do, as Linux names it; nothing elsewhere."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return False
-    return any(line.startswith("flags") and "amx_bf16" in line.split() for line in lines)
+        return set()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
 def _transformer(folder: ModelFolder, attention: str | None = None) -> Any:

