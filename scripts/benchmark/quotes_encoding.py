@@ -98,9 +98,9 @@ def _table(ways: Sequence[Way], sentences: int, joined: int) -> Table:
                 least,
             )
         )
-    processor = "with AMX" if has_amx() else "with AVX512-BF16, no AMX" if has_bfloat16() else "without bfloat16"
+    has = "AMX" if has_amx() else "AVX512-BF16, no AMX" if has_bfloat16() else "no bfloat16"
     return Table(
-        f"Encoding an hour: {sentences} sentences, or {joined} windows of them; a processor {processor}",
+        f"Encoding an hour: {sentences} sentences, or {joined} windows of them; a processor with {has}",
         ("way", "s", "sentences/s", "÷ guide", "÷ best batches", "least cosine with float32"),
         tuple(rows),
     )
