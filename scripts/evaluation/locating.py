@@ -42,10 +42,15 @@ class Outcome:
         return iou(self.spans[0], self.case.truth) if self.spans and self.case.truth else 0.0
 
     @property
+    def nearest_iou(self) -> float:
+        """As `iou`, of the hint where nothing was found."""
+        nearest = self.spans[0] if self.spans else self.hint
+        return iou(nearest, self.case.truth) if nearest and self.case.truth else 0.0
+
+    @property
     def nearest_is_right(self) -> bool:
         """Whether the first span, or the hint where nothing was found, is the place."""
-        best = self.spans[0] if self.spans else self.hint
-        return bool(best and self.case.truth and iou(best, self.case.truth) >= 0.5)
+        return self.nearest_iou >= 0.5
 
 
 def run(meetings: Sequence[Meeting]) -> list[Table]:
@@ -134,7 +139,9 @@ def _ways_table(ours: Sequence[Outcome], others: dict[str, list[Outcome]]) -> Ta
         "hit@1",
         "reworded: IoU",
         "hit@1",
+        "touched",
         "other words: hit@1",
+        "touched",
         "results overlap",
     )
     rows = []
@@ -146,7 +153,7 @@ def _ways_table(ours: Sequence[Outcome], others: dict[str, list[Outcome]]) -> Ta
             any(iou(a, b) > 0 for a, b in combinations(one.spans, 2)) for one in outcomes if one.case.truth
         )
         hinted = f"{_mean(one.nearest_is_right for one in other_words):.3f}" if other_words else "–"
-        located = (*_located(ruled), *_located(reworded), hinted)
+        located = (*_located(ruled), *_located(reworded), _touched(reworded), hinted, _touched(other_words))
         rows.append((name, *located, f"{overlapping:.0%}"))
     return Table("Locating quotes, every way in one run", columns, tuple(rows))
 
@@ -207,6 +214,11 @@ def _located(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     if not outcomes:
         return "–", "–"
     return f"{_mean(one.iou for one in outcomes):.3f}", f"{_mean(one.iou >= 0.5 for one in outcomes):.3f}"
+
+
+def _touched(outcomes: Sequence[Outcome]) -> str:
+    """How often the first span, or the hint, has any time in common with the truth."""
+    return f"{_mean(one.nearest_iou > 0 for one in outcomes):.3f}" if outcomes else "–"
 
 
 def _mean(values: Iterable[float]) -> float:
