@@ -92,6 +92,20 @@ def test_a_transcript_can_be_deleted(index, garden, bank):
     assert {"bank"} == {quote.transcript_id for quote in index.search("tomatoes", 5)}
 
 
+def test_the_last_transcript_leaves_without_a_fuss(tmp_path, embedder, garden, bank):
+    told: list[str] = []
+    for added in ("garden", "bank"):
+        with QuoteIndex(tmp_path, embedder, on_notice=told.append) as index:
+            index.add(added, garden if added == "garden" else bank)
+        with QuoteIndex(tmp_path, embedder, on_notice=told.append) as index:
+            index.delete(added)
+            assert [] == index.search("tomatoes", 5)
+            index.add("garden", garden)
+            assert ["garden"] == [quote.transcript_id for quote in index.search("tomatoes", 1)]
+            index.delete("garden")
+    assert [] == told
+
+
 def test_an_empty_index_finds_nothing_and_makes_nothing(index):
     assert index.search("anything") == []
     assert 0 == index.count()

@@ -138,10 +138,20 @@ class VectorIndex:
         for key, count in placements.missing:
             self._put(key, count)
         if self.url is None:
-            with _reported():
-                # A query makes Chroma write out what it has only logged, so the seal is of whole files.
-                self._opened().query(query_embeddings=[self._a_vector()], n_results=1, include=[])
+            self._write_out()
             self._seal()
+
+    def _write_out(self) -> None:
+        """Have Chroma write out what it has only logged, so that the seal is of whole files."""
+        vector = self.library.any_window_vector(self.model)
+        collection = self._opened()
+        with _reported():
+            if vector is not None:
+                collection.query(query_embeddings=[vector], n_results=1, include=[])
+                return
+            # There is nothing to ask for; an empty collection is made again when it is wanted.
+            self._client.delete_collection(self.collection_name)
+        self._collection = None
 
     def _check(self) -> None:
         """Raise StoreBroken unless the store opens and holds what the library says that it does."""
@@ -201,10 +211,6 @@ class VectorIndex:
     def _batches(self, numbers: range) -> Iterator[range]:
         size: int = self._client.get_max_batch_size()
         return (numbers[start : start + size] for start in range(0, len(numbers), size))
-
-    def _a_vector(self) -> list[float]:
-        found = self.library.any_window_vector(self.model)
-        return found if found is not None else [1.0]
 
     def _start_over(self, reason: str) -> None:
         self._on_notice(
