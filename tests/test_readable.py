@@ -60,7 +60,7 @@ def test_it_asks_the_route_of_the_region_with_the_key(key):
     "answer",
     [
         (400, {"error": "Transcript lookup error, transcript id not found"}),
-        (404, b"not found"),
+        (404, {"error": "Not found"}),
         (200, {"id": "t-1", "audio_url": DELETED_URL}),
     ],
 )
@@ -81,6 +81,9 @@ def test_what_is_turned_away_for_a_moment_is_asked_again():
         (401, {"error": "Authentication error, API token missing/invalid"}, "Authentication error"),
         (403, {"error": {"message": "This key may not use the EU region"}}, "may not use the EU"),
         (502, b"<html>", "HTTP 502"),
+        (404, {"detail": "Not Found"}, "Not Found"),
+        (404, b"<html>", "HTTP 404"),
+        (400, {"error": {"message": "No connected db."}}, "No connected db"),
     ],
 )
 def test_what_is_refused_says_why(status, body, text):
@@ -111,7 +114,7 @@ def test_the_key_does_not_follow_a_redirection():
 def test_a_gateway_that_is_not_there_says_how_to_name_it():
     with pytest.raises(UpstreamFailed, match=r"Nothing answers at http://127.0.0.1:9/.*AAI_GATEWAY_URL"):
         may_read("http://127.0.0.1:9")
-    for url in ("127.0.0.1:9", "file:///etc/hosts"):
+    for url in ("127.0.0.1:9", "file:///etc/hosts", "http://[::1", "http://"):
         with pytest.raises(ConfigurationError, match="is not an http or https address"):
             may_read(url)
 
@@ -124,3 +127,10 @@ def test_authorities_are_read_where_the_address_is_https(monkeypatch, own):
         monkeypatch.setenv("SSL_CERT_FILE", own)
     with gateway() as (url, _), pytest.raises(UpstreamFailed, match="Nothing answers"):
         may_read(url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("key", ["sk-6a…Hj_a", "sk-1\nsk-2", " "])
+def test_a_key_that_no_request_can_carry_is_said(key):
+    with pytest.raises(ConfigurationError, match=r"key (has characters|is empty)") as refused:
+        may_read("http://127.0.0.1:9", key=key)
+    assert "Hj_a" not in str(refused.value)

@@ -20,7 +20,7 @@ import httpx
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.errors import ConfigurationError, ModelAnswerError, Refused, UpstreamFailed
 from aai_gateway.retries import delay_before_retry
-from aai_gateway.wire_errors import broken_off, error_in, too_slow, unreachable
+from aai_gateway.wire_errors import bare_key, broken_off, error_in, too_slow, unreachable, usable_url
 
 TRANSCRIPT_TAG = "{{ transcript }}"
 COST_HEADER = "x-litellm-response-cost"
@@ -52,12 +52,15 @@ class ChatAnswer:
 
 
 class ChatClient:
-    """One chat model at one base URL (which ends in `/v1`). Use it as a context manager, or `close()` it."""
+    """One chat model at one base URL (which ends in `/v1`). Use it as a context manager, or `close()` it.
+
+    Raises ConfigurationError for an address or a key that cannot be used.
+    """
 
     def __init__(self, base_url: str, key: str, model: str, *, timeout: float = ANSWER_TIMEOUT) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url = usable_url(base_url).rstrip("/")
         self.model = model
-        self._key = key.removeprefix("Bearer ").strip()
+        self._key = bare_key(key)
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
@@ -210,7 +213,8 @@ def connect_chat(
 ) -> ChatClient:
     """A chat client for AssemblyAI's `model` through the gateway at `url`, in one region.
 
-    Raises ConfigurationError for a model whose prefix names the other region.
+    Raises ConfigurationError for a model whose prefix names the other region, and for an address or a key
+    that cannot be used.
     """
     region = Region(region)
     named = region_of_model(model)

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from aai_gateway.core.regions import Region
-from aai_gateway.errors import ConfigurationError, Refused, UpstreamFailed
+from aai_gateway.errors import Refused, UpstreamFailed
 from aai_gateway.retries import delay_before_retry
-from aai_gateway.wire_errors import broken_off, error_in, too_slow, unreachable
+from aai_gateway.wire_errors import bare_key, broken_off, error_in, too_slow, unreachable, usable_url
 
 DELETED_URL = "http://deleted_by_user"
 """The audio's address in a transcript that was deleted (AssemblyAI documentation, "Delete transcript")."""
@@ -30,14 +30,12 @@ TIMEOUT = 60.0
 class ReadableTranscripts:
     """What one virtual key (`sk-…` or `Bearer sk-…`) may read through the gateway at `url`.
 
-    Several threads may ask at once. Raises ConfigurationError for an address that is not http(s).
+    Several threads may ask at once. Raises ConfigurationError for an address or a key that cannot be used.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        self._url = url.rstrip("/")
-        self._key = key.removeprefix("Bearer ").strip()
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ConfigurationError(f"{url} is not an http or https address.")
+        self._url = usable_url(url).rstrip("/")
+        self._key = bare_key(key)
 
     def may_read(self, region: Region, transcript_id: str) -> bool:
         """Whether a transcript is there, the team's own, and not deleted.
@@ -60,7 +58,9 @@ class ReadableTranscripts:
                 raise (too_slow(base) if timed_out else unreachable(base)) from None
             except (OSError, HTTPException) as error:
                 raise broken_off(base, error) from None
-            if status in (400, 404):
+            # AssemblyAI's form of an error, and so the gateway's. At a wrong address others say 404 as well,
+            # and what they do not have is not gone.
+            if status in (400, 404) and isinstance(answer.get("error"), str):
                 return False
             if status == 200:
                 return answer.get("audio_url") != DELETED_URL

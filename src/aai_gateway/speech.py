@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
 
 import assemblyai as aai
 import httpx
@@ -24,7 +23,7 @@ from assemblyai.prerecorded.v2 import api
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError, Refused, TranscriptionFailed
 from aai_gateway.retries import delay_before_retry
-from aai_gateway.wire_errors import broken_off, too_slow, unreachable
+from aai_gateway.wire_errors import bare_key, broken_off, too_slow, unreachable, usable_url
 
 Stage = Literal["uploading", "queued", "processing", "completed"]
 Progress = Callable[[Stage, "str | None"], None]
@@ -48,8 +47,8 @@ def connect(
     """An SDK client for one region of the gateway at `url`, with a virtual key (`sk-…` or `Bearer sk-…`).
 
     `http_timeout` (seconds) bounds each read and write, not a whole upload; `polling_interval` is the seconds
-    between two looks at a job, at most. Raises ConfigurationError for an address that is not http(s) or an
-    empty key.
+    between two looks at a job, at most. Raises ConfigurationError for an address or a key that cannot be
+    used.
     """
     base_url = f"{url.rstrip('/')}/{Region(region).speech_prefix}"
     return client_at(base_url, key, http_timeout=http_timeout, polling_interval=polling_interval)
@@ -62,10 +61,8 @@ def client_at(
 
     Options and errors as `connect`.
     """
-    if urlsplit(base_url).scheme not in ("http", "https"):
-        raise ConfigurationError(f"{base_url} is not an http or https address.")
-    if not key.removeprefix("Bearer ").strip():
-        raise ConfigurationError("The key is empty.")
+    usable_url(base_url)
+    bare_key(key)
     settings = aai.Settings(
         api_key=key, base_url=base_url, http_timeout=http_timeout, polling_interval=polling_interval
     )
@@ -114,7 +111,7 @@ def sentences(client: aai.Client, transcript: aai.Transcript) -> list[aai.Senten
 
 def is_audio(source: str) -> bool:
     """Whether `source` names audio (an http(s) URL or an existing file) rather than a transcript."""
-    return _is_url(source) or Path(source).expanduser().exists()
+    return _is_url(source) or _exists(Path(source))
 
 
 @contextmanager
@@ -177,13 +174,21 @@ def _own_text(error: aai.AssemblyAIError) -> str:
 
 
 def _is_url(source: str) -> bool:
-    return urlsplit(source).scheme in ("http", "https")
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.expanduser().exists()
+    except (OSError, RuntimeError):
+        # Too long for a name, or in the home of somebody whom there is not.
+        return False
 
 
 def _existing_file(path: Path) -> Path:
-    path = path.expanduser()
-    if not path.exists():
+    if not _exists(path):
         raise ConfigurationError(f"There is no file {path}.")
+    path = path.expanduser()
     if path.is_dir():
         raise ConfigurationError(f"{path} is a folder, not an audio file.")
     return path

@@ -1,4 +1,5 @@
-"""What is raised when a gateway gives no answer, and what is read of an answer that is an error.
+"""What is asked of an address and a key before they are used, what is raised when a gateway gives no answer,
+and what is read of an answer that is an error.
 
 No HTTP library is loaded for it.
 """
@@ -7,8 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from aai_gateway.errors import UpstreamFailed
+from aai_gateway.errors import ConfigurationError, UpstreamFailed
+
+
+def usable_url(url: str) -> str:
+    """An address as it was given. Raises ConfigurationError for one that is not http(s) or names no host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{url} is not an http or https address.")
+    return url
+
+
+def bare_key(key: str) -> str:
+    """A key (`sk-…` or `Bearer sk-…`) alone. Raises ConfigurationError for one that no request can carry."""
+    bare = key.removeprefix("Bearer ").strip()
+    if not bare:
+        raise ConfigurationError("The key is empty.")
+    if not (bare.isascii() and bare.isprintable()):
+        raise ConfigurationError("The key has characters that no key has, such as … or a line's end.")
+    return bare
 
 
 def unreachable(url: str) -> UpstreamFailed:
