@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aai_gateway.cli.main import app
-from aai_gateway.cli.quote_formats import print_quotes
+from aai_gateway.cli.quote_formats import name_of, print_quotes
 from aai_gateway.quotes import Quote, Sentence, load_embedder, open_index
 from aai_gateway.settings import Settings, get_settings
 
@@ -132,3 +132,41 @@ def test_a_backend_can_be_chosen(tmp_path, monkeypatch):
     search = ("search", "weather", "--namespace", "ours", "--offline", "--backend")
     assert "The wind turns" in run(*search, "torch").stdout
     assert 2 == run(*search, "fast").exit_code
+
+
+def test_what_could_not_be_written_in_the_end_is_refused_before_anything_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda program: program)
+    (tmp_path / "file").touch()
+    audio, missing, taken = tmp_path / "file", tmp_path / "no" / "such.html", tmp_path / "file"
+    for arguments, why in [
+        (("best", audio, "-o", missing), "such.html cannot be written: there is no folder"),
+        (("best", audio, "-o", tmp_path), "is a folder; name a file in it"),
+        (("best", audio, "--clips", taken), "cannot be made: File exists"),
+        (("best", audio, "--clips", taken / "clips"), "cannot be made: Not a directory"),
+        (("report", audio, "-o", missing), "such.html cannot be written: there is no folder"),
+        (("report", "a" * 250), "cannot be written: File name too long"),
+    ]:
+        result = run(*map(str, arguments), "--key", "sk-1", "--url", "http://127.0.0.1:9")
+        assert (1, "") == (result.exit_code, result.stdout)
+        assert why in result.stderr
+
+
+@pytest.mark.parametrize("source", ["a" * 300, "~nobody-of-this-name/x.mp3"])
+def test_what_cannot_be_a_file_is_refused_like_any_other(source):
+    result = run("best", source, "--key", "sk-1", "--url", "http://127.0.0.1:9")
+    assert 1 == result.exit_code
+    assert "is neither a file, an http(s) URL nor a transcript id." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("talks/panel.mp3", "panel.mp3"),
+        ("https://host/talks/a%20panel.mp3?signature=s3cret/x.y", "a panel.mp3"),
+        ("https://user:s3cret@host/?signature=s3cret", "recording"),
+        ("http://[1/panel.mp3", "panel.mp3"),
+        ("caf\udce9.mp3", "caf\ufffd.mp3"),
+    ],
+)
+def test_a_title_has_no_signature_and_can_be_written(source, expected):
+    assert expected == name_of(source)

@@ -133,6 +133,8 @@ def test_an_own_list_comes_from_yaml(tmp_path, content, expected):
         ("[]", "must be a mapping"),
         ("a: [b", "cannot be read"),
         ("\x00", "cannot be read"),
+        ("- Sun\n- 2026-13-45\n", "cannot be read: month must be in"),
+        ("[" * 5000, "cannot be read: maximum recursion"),
         ("- No\n- Maybe\n", "False .*put it in quotes"),
         ("Sun: 3\n", "put it in quotes"),
         ("'!!': x\n", "put it in quotes"),
@@ -151,3 +153,5 @@ def test_a_list_that_is_not_there_says_what_there_is(tmp_path):
         load_topics("sports")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_topics(str(tmp_path))
+    with pytest.raises(ConfigurationError, match="cannot be read: Could not determine home directory"):
+        load_topics("~nobody-of-this-name/mine.yaml")

@@ -81,11 +81,19 @@ def output_to(path: Path | None, *, force: bool = False) -> Iterator[Output]:
 
 
 def require_new(path: Path, *, force: bool) -> None:
-    """Raise ConfigurationError for a path that is taken."""
-    if path.is_dir():
-        raise ConfigurationError(f"{path} is a folder; name a file in it.")
-    if path.exists() and not force:
-        raise ConfigurationError(f"{path} exists already; choose another name or say --force.")
+    """Raise ConfigurationError for a path that is taken, or at which nothing can be written."""
+    folder = path.absolute().parent
+    try:
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder; name a file in it.")
+        if path.exists() and not force:
+            raise ConfigurationError(f"{path} exists already; choose another name or say --force.")
+        if not folder.is_dir():
+            raise ConfigurationError(f"{path} cannot be written: there is no folder {folder}.")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{path} cannot be written: the folder {folder} is not yours to write in.")
 
 
 def _take_name(unfinished: Path, path: Path) -> None:

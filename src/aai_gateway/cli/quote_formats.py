@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from enum import Enum
@@ -12,6 +13,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, TextIO
+from urllib.parse import unquote
 
 import typer
 
@@ -20,6 +22,9 @@ from aai_gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from aai_gateway.quotes import Quote, Sentence
+
+_URL = re.compile(r"https?://[^/?#]*([^?#]*)", re.IGNORECASE)
+"""An address and, in it, the path"""
 
 
 class QuoteFormat(str, Enum):
@@ -85,6 +90,14 @@ def audio_of(source: str, audio: str | None) -> str | None:
     if audio is not None and not is_audio(audio):
         raise ConfigurationError(f"There is no file {audio}.")
     return audio or (source if is_audio(source) else None)
+
+
+def name_of(source: str) -> str:
+    """A source's name for people: the last part of its path. A query is left out: it may hold a signature."""
+    url = _URL.match(source)
+    name = Path(unquote(url[1]) if url else source).name or "recording"
+    # A file's name may hold bytes that are no text.
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def playable(audio: str | None) -> str | None:

@@ -21,7 +21,7 @@ from aai_gateway.cli.client_options import (
 from aai_gateway.cli.files import output_to, require_new
 from aai_gateway.cli.output import note
 from aai_gateway.cli.quote_finding import About, Access, Extractive, Recording, Source, find_best, tell
-from aai_gateway.cli.quote_formats import QuoteFormat, audio_of, print_quotes, rendered
+from aai_gateway.cli.quote_formats import QuoteFormat, audio_of, name_of, print_quotes, rendered
 from aai_gateway.cli.quotes_report import page_of, topics_of
 from aai_gateway.cli.transcript_formats import to_json
 from aai_gateway.core.regions import Region
@@ -69,7 +69,7 @@ def best(
         access=Access(region, model, namespace, chroma_url, url, key),
     )
     quotes = recording.found.quotes
-    title = f"Quotes from {Path(source).name}"
+    title = f"Quotes from {name_of(source)}"
     if form is QuoteFormat.TABLE and output is None:
         print_quotes(quotes)
     else:
@@ -94,11 +94,12 @@ def _require_ready(recorded: str | None, clips: Path | None, output: Path | None
     if output is not None:
         require_new(output, force=force)
     if clips is not None:
-        from aai_gateway.quotes.clips import require_ffmpeg
+        from aai_gateway.quotes.clips import make_folder, require_ffmpeg
 
         require_ffmpeg()
         if recorded is None:
             raise ConfigurationError("Clips are cut from the audio, which a transcript is not: give --audio.")
+        make_folder(clips)
 
 
 def _as_data(recording: Recording) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from aai_gateway.cli.client_options import (
 )
 from aai_gateway.cli.files import output_to, require_new
 from aai_gateway.cli.quote_finding import About, Access, Extractive, Recording, Source, find_best, tell
-from aai_gateway.cli.quote_formats import audio_of, playable
+from aai_gateway.cli.quote_formats import audio_of, name_of, playable
 from aai_gateway.core.regions import Region
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def report(
 
     Topics are those that `topics --by chapter` gave on this machine, else the transcript's own chapters.
     """
-    page = output or Path(f"{Path(source.rstrip('/')).stem}.quotes.html")
+    page = output or Path(f"{Path(name_of(source)).stem}.quotes.html")
     require_new(page, force=force)
     recorded = audio_of(source, audio)
     recording = find_best(
@@ -72,7 +72,7 @@ def report(
     )
     topics = topics_of(recording, namespace_for(namespace, key))
     with output_to(page, force=force) as target:
-        target.write(page_of(recording, title or Path(source).name, recorded, topics))
+        target.write(page_of(recording, title or name_of(source), recorded, topics))
     tell(recording, n)
     typer.echo(page)
     if show:

@@ -111,8 +111,9 @@ def _ids(given: Sequence[str] | None, batch: Path | None) -> list[str]:
     listed = list(given or ())
     if batch is not None and str(batch) != "-":
         try:
-            listed += [line.strip() for line in batch.expanduser().read_text(encoding="utf-8").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
+            # Windows puts a mark before UTF-8.
+            listed += batch.expanduser().read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"The list of transcripts {batch} cannot be read: {error}") from None
     elif batch is not None:
         listed.append("-")

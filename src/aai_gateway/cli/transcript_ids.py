@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from aai_gateway.cli.output import note
+from aai_gateway.errors import ConfigurationError
 
 Ids = Annotated[
     list[str] | None,
@@ -19,11 +20,20 @@ MOST_SHOWN = 20
 
 
 def read_ids(ids: Sequence[str] | None) -> list[str]:
-    """The ids, each once, in their order; those of stdin where `-` stands."""
+    """The ids, each once, in their order; those of stdin where `-` stands. Raises ConfigurationError."""
     found: list[str] = []
     for one in ids or ():
-        found += [line.strip() for line in sys.stdin] if one == "-" else [one]
-    return [one for one in dict.fromkeys(found) if one]
+        found += _from_stdin() if one == "-" else [one]
+    return [one for one in dict.fromkeys(line.strip() for line in found) if one]
+
+
+def _from_stdin() -> list[str]:
+    if sys.stdin is None:
+        raise ConfigurationError("The ids cannot be read: stdin is closed.")
+    try:
+        return sys.stdin.read().removeprefix("\ufeff").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"The ids on stdin cannot be read: {error}") from None
 
 
 def tell_failures(failures: Iterable[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,16 @@ def require_ffmpeg() -> str:
     return found
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder unless it is there. Raises ConfigurationError where clips cannot be put into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"The folder {folder} is not yours to write in.")
+
+
 def padded(quote: Quote, sentences: Sequence[Sentence]) -> tuple[int, int]:
     """From when to when to cut, in ms: the quote and the silence around it, up to the next words."""
     edges = [(place.start, place.end) for sentence in sentences for place in (sentence.words or [sentence])]
@@ -52,10 +63,7 @@ def cut_clips(audio: str, quotes: Iterable[Quote], sentences: Sequence[Sentence]
     ConfigurationError where ffmpeg is missing or cannot read the audio.
     """
     ffmpeg = require_ffmpeg()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+    make_folder(folder)
     made = []
     for number, quote in enumerate(quotes, start=1):
         start, end = padded(quote, sentences)
@@ -86,6 +94,8 @@ def _cut(ffmpeg: str, audio: str, start: int, end: int, title: str, target: Path
                 f"ffmpeg cannot cut a clip from {audio}: {said[-1] if said else ran.returncode}"
             )
         unfinished.replace(target)
+    except OSError as error:
+        raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from None
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"ffmpeg took more than {SECONDS} s to cut a clip from {audio}.") from None
     finally:

@@ -42,7 +42,7 @@ def load_presets(path: Path) -> dict[str, str]:
     """
     try:
         data = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"The presets in {path} cannot be read: {reason}") from None
     if not isinstance(data, dict) or not data:

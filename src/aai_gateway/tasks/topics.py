@@ -56,14 +56,13 @@ def load_topics(name: str) -> dict[str, str]:
     if name in LIST_NAMES:
         packaged = files("aai_gateway.tasks").joinpath("topics.yaml").read_text(encoding="utf-8")
         return dict(yaml.safe_load(packaged)[name])
-    path = Path(name).expanduser()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no topic list {name}: give news, support or a YAML file."
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"The topic list {name} cannot be read: {reason}") from None
     return _checked(data, name)
