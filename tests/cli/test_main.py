@@ -96,6 +96,7 @@ def test_a_wrong_command_line_is_status_2(run):
         ("KeyboardInterrupt", 130, ""),
         ("GatewayError('It rains.')", 1, "aai-gateway: It rains.\n"),
         ("RuntimeError('oops')", 1, "aai-gateway: unexpected RuntimeError: oops\nThis is a bug;"),
+        ("OSError(28, 'No space left on device')", 1, "aai-gateway: The output cannot be written: No space"),
     ],
 )
 def test_what_commands_raise(raised, status, said):
@@ -115,6 +116,23 @@ main()
     assert "Traceback" not in result.stderr
     if status == 1:
         assert "Traceback" in python(code, AAI_GATEWAY_DEBUG="1").stderr
+
+
+def test_an_interrupted_command_does_not_wait_for_its_threads():
+    code = """
+import sys, threading, time
+import aai_gateway.cli.teams as teams
+from aai_gateway.cli.main import main
+def interrupted(work):
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    sys.stdout.write("so far")
+    raise KeyboardInterrupt
+teams.on_store = interrupted
+sys.argv = ["aai-gateway", "teams", "list"]
+main()
+"""
+    result = python(code)
+    assert (130, "so far", "") == (result.returncode, result.stdout, result.stderr)
 
 
 def test_what_was_to_happen_at_the_end_happens_before_it_ends():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -123,6 +124,25 @@ def test_what_is_neither_audio_nor_an_id_is_refused():
 
 def test_the_help_says_what_stands_in_for_an_option():
     assert "$AAI_GATEWAY_KEY" in run("search", "--help").stdout
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
+def test_a_moment_that_cannot_be_is_refused(moment):
+    result = run("search", "weather", "--since", moment)
+    assert 2 == result.exit_code
+    assert "is no date like" in result.stderr
+
+
+def test_a_search_needs_no_stdout_and_no_terminal_that_has_its_marks(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
+    with open_index("ours", Settings()) as index:
+        index.add("t-1", [Sentence(0, "The wind turns on Friday.", 100, 2100, "B")])
+    aai_gateway = Path(sys.executable).with_name("aai-gateway")
+    command = f"{aai_gateway} quotes search weather --namespace ours --offline"
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True)
+    assert (0, "") == (closed.returncode, closed.stderr)
+    plain = subprocess.run(["bash", "-c", f"PYTHONIOENCODING=ascii {command}"], capture_output=True)
+    assert "“The wind turns on Friday.”" in plain.stdout.decode()
 
 
 def test_a_backend_can_be_chosen(tmp_path, monkeypatch):

@@ -100,6 +100,17 @@ def test_who_takes_no_more_outcomes_leaves_the_rest_unasked(results):
     assert len(asked) < 100
 
 
+def test_who_interrupts_is_told_what_is_waited_for(results):
+    told = []
+    chat = answering(lambda id_: "Sun")
+    outcomes = labeller(chat, results, on_notice=told.append).label_all(["t-1", "t-2"])
+    next(outcomes)
+    with pytest.raises(KeyboardInterrupt):
+        outcomes.throw(KeyboardInterrupt)
+    assert 1 == len(told)
+    assert "Waiting for answers that are under way" in told[0]
+
+
 def test_results_are_their_namespaces_alone(tmp_path, results):
     question = question_of(TOPICS, max_tags=1, by=None, model="m")
     results.keep("t-1", question, Labelled(None, 0, WHOLE, None, None, ("Sun",)))

@@ -8,6 +8,7 @@ Data goes to stdout, everything else to stderr. Exit status 0: done; 1: it faile
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -43,6 +44,7 @@ COMMANDS = (
     "demo",
 )
 """Modules of this package, in the order of the help; each has a Typer `app`."""
+INTERRUPTED = 130
 
 
 class CommandModules(TyperGroup):
@@ -70,7 +72,7 @@ class CommandModules(TyperGroup):
             typer.echo(f"aai-gateway: {error}", err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -108,16 +110,22 @@ def main() -> None:
         get_command(app)(prog_name="aai-gateway")
     except SystemExit as left:
         ending.status = left.code
+        if left.code == INTERRUPTED:
+            # Python would wait for threads that wait for answers, a minute or more.
+            ending()
         raise
     except Exception as error:
         if _debugging():
             raise
+        ending.status = 1
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            typer.echo(f"aai-gateway: The output cannot be written: {error.strerror}.", err=True)
+            sys.exit(1)
         typer.echo(
             f"aai-gateway: unexpected {type(error).__name__}: {error}\n"
             "This is a bug; AAI_GATEWAY_DEBUG=1 shows where.",
             err=True,
         )
-        ending.status = 1
         sys.exit(1)
 
 
@@ -125,7 +133,8 @@ class QuickEnd:
     """Ends the process without taking all that was imported apart, which takes a tenth of a search.
 
     Registered with `atexit` before everything else, so it comes last: threads are joined, and what others
-    registered has run. Where the exit status is no number, or output cannot be flushed, Python ends as ever.
+    registered has run, unless the command was interrupted. Where the exit status is no number, or output
+    cannot be flushed, Python ends as ever.
     """
 
     def __init__(self) -> None:

@@ -23,9 +23,9 @@ def parse_moment(text: str) -> datetime:
     try:
         # Python 3.10 reads no Z.
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r} is no date like 2026-11-01 and no time span like 7d.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 def parse_month(text: str) -> datetime:

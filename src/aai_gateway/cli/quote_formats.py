@@ -43,9 +43,9 @@ def print_quotes(
 ) -> None:
     """Two lines for each quote: where, by whom and how surely; and the words. On stdout, or a stream."""
     # Without rich, which takes longer to load than a search takes.
-    stream = stream or sys.stdout
     say = partial(typer.echo, file=stream, color=False if os.environ.get("NO_COLOR") else None)
-    width = get_terminal_size().columns if stream.isatty() else None
+    shown = stream or sys.stdout
+    width = get_terminal_size().columns if shown is not None and shown.isatty() else None
     for number, quote in enumerate(quotes, start=1):
         facts = [f"{quote.confidence:.2f}"]
         if quote.kind is not None:

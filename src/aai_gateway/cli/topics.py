@@ -97,6 +97,7 @@ def topics(
             by=by,
             parts_of=partial(_parts, client, by) if by is not None else None,
             again=again,
+            on_notice=note,
         )
         if dry_run:
             prompts = _prompts(labeller, client, ids, partial(topics_prompt, offered, max_tags))

@@ -121,10 +121,14 @@ def _asked_of(
         return _Asked(portion, tuple(claims), tuple(answers))
 
     asked: list[_Asked] = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
         for one in pool.map(ask, parts):
             asked.append(one)
             on_portion(len(asked), len(parts))
+    finally:
+        # Interrupted: nobody waits for what is under way.
+        pool.shutdown(wait=False, cancel_futures=True)
     errors = [one.error for one in asked if one.error is not None]
     if len(errors) == len(asked):
         raise errors[0]

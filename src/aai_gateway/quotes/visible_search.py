@@ -50,8 +50,12 @@ def search_visible(
         unknown = [
             one for one in dict.fromkeys((q.region, q.transcript_id) for q in found) if one not in known
         ]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
             known.update(zip(unknown, pool.map(lambda place: is_readable(*place), unknown), strict=True))
+        finally:
+            # Interrupted: nobody waits for what is under way.
+            pool.shutdown(wait=False, cancel_futures=True)
         gone = [transcript_id for region, transcript_id in unknown if not known[region, transcript_id]]
         if not gone:
             return Visible(found, removed)

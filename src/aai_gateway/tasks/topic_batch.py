@@ -30,7 +30,7 @@ class Labeller:
     """Labels transcripts with up to `max_tags` of `topics`, as wholes or `by` part; keeps it in `results`.
 
     `parts_of` gives a transcript's parts, and is asked only for those that are labelled by part. `again`
-    asks about what has an answer already too.
+    asks about what has an answer already too. `on_notice` is told, in a sentence, what takes long.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Labeller:
         by: By | None = None,
         parts_of: Callable[[str], Sequence[Part]] | None = None,
         again: bool = False,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:
         self._topics = topics
         self._chat = chat
@@ -51,6 +52,7 @@ class Labeller:
         self._by = by
         self._parts_of = parts_of
         self._again = again
+        self._on_notice = on_notice or (lambda text: None)
         self._question = question_of(topics, max_tags=max_tags, by=by, model=chat.model)
 
     def todo(self, transcript_id: str) -> list[tuple[int, Part | None]]:
@@ -88,6 +90,9 @@ class Labeller:
             try:
                 for job in as_completed(jobs):
                     yield job.result()
+            except KeyboardInterrupt:
+                self._on_notice("Waiting for answers that are under way, and paid for; Ctrl-C leaves them.")
+                raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
