@@ -170,6 +170,16 @@ def test_a_converted_model_that_has_lost_its_weights_is_converted_again(tmp_path
     assert first == pytest.approx(Encoder(folder, open_model(folder, "onnx", tmp_path)).encode(["Yes."]))
 
 
+@pytest.mark.parametrize("damaged", ["model.onnx", "weights.bin"])
+def test_a_damaged_converted_model_says_what_to_delete(tmp_path, damaged):
+    folder = read_model_folder(FOLDER)
+    Encoder(folder, open_model(folder, "onnx", tmp_path)).encode(["Yes."])
+    (file,) = tmp_path.glob(f"*/{damaged}")
+    file.write_bytes(b"not a model " * 100)
+    with pytest.raises(IndexUnavailable, match=f"Delete the folder {file.parent}: it is made again"):
+        Encoder(folder, open_model(folder, "onnx", tmp_path)).encode(["Yes."])
+
+
 def test_where_nothing_can_be_kept_pytorch_encodes(tmp_path):
     (tmp_path / "file").write_text("")
     found = load_embedder(str(FOLDER), "auto", tmp_path / "file" / "cache").encode(["Yes."])

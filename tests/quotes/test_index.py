@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from itertools import combinations
@@ -198,8 +199,20 @@ def test_a_library_that_cannot_be_read_says_what_to_do(index):
 
 def test_a_folder_that_cannot_be_made_says_so(tmp_path, embedder, garden):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(IndexUnavailable, match="cannot be used"):
+    with pytest.raises(IndexUnavailable, match=r"cannot be used \(.*\)\.$"):
         QuoteIndex(tmp_path / "file" / "quotes", embedder).add("garden", garden)
+
+
+def test_a_full_disk_is_no_reason_to_begin_again(index, garden, monkeypatch):
+    index.add("garden", garden)
+
+    def full(*arguments):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("aai_gateway.quotes.library.Library.begin", full)
+    with pytest.raises(IndexUnavailable, match=r"\(database or disk is full\)\.$"):
+        index.add("bank", garden)
+    assert ["garden"] == [one.id for one in index.transcripts()]
 
 
 def test_what_is_near_is_enough_to_rank(index, garden, bank, monkeypatch):

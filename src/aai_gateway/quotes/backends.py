@@ -90,7 +90,14 @@ class OnnxModel:
         if not packed:
             options.add_session_config_entry("session.disable_prepacking", "1")
             options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
+        try:
+            return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise IndexUnavailable(
+                f"The converted embedding model cannot be loaded ({reason}). Delete the folder "
+                f"{self._file.parent}: it is made again."
+            ) from error
 
 
 class OpenVinoModel:

@@ -72,10 +72,7 @@ def _reported(
             try:
                 return method(self, *args, **kwargs)
             except (sqlite3.Error, OSError) as error:
-                raise IndexUnavailable(
-                    f"The quote index in {self.home} cannot be used ({error}). It can be made again: move "
-                    "the folder away, then run `aai-gateway quotes index` on the transcripts."
-                ) from error
+                raise _unusable(self.home, error) from error
 
     return call
 
@@ -335,6 +332,18 @@ class QuoteIndex:
             clear_former(self.folder, self._on_notice)
             library, store, _ = self._open()
             yield library, store
+
+
+def _unusable(home: Path, error: sqlite3.Error | OSError) -> IndexUnavailable:
+    """The error with advice: a full disk, or a folder that is only to be read, is no reason to begin again."""
+    said = f"The quote index in {home} cannot be used ({error})."
+    missing = "no such" in str(error)
+    if not isinstance(error, sqlite3.Error) or (isinstance(error, sqlite3.OperationalError) and not missing):
+        return IndexUnavailable(said)
+    return IndexUnavailable(
+        f"{said} It can be made again: move the folder away, then run `aai-gateway quotes index` on the "
+        "transcripts."
+    )
 
 
 def _wanted(
