@@ -56,6 +56,13 @@ def test_only_the_quoted_words_of_a_sentence_are_shown():
     assert 400 == caption.start
 
 
+def test_words_that_follow_each_other_without_a_space_are_shown_so():
+    words = tuple(Word(letter, 100 * place, 100 * place + 90) for place, letter in enumerate("今天很好。"))
+    sentence = Sentence(0, "今天很好。", 0, 490, None, words)
+    [caption] = captions_of([Quote("t", "us", 0, 490, "今天很好。", (), 1.0, 0, 0)], [sentence])
+    assert "今天很好。" == caption.text
+
+
 def test_a_sentence_without_words_is_one_caption():
     sentence = Sentence(0, LONG, 100, 9000, "B")
     [caption] = captions_of([quote_of(sentence)], [sentence])

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spoken_lines import made_of
 
-from aai_gateway.quotes.portions import estimated_tokens, portions
+from aai_gateway.core.token_estimates import estimated_tokens
+from aai_gateway.quotes.portions import portions
 
 
 def talk(count, speakers=""):

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aai_gateway.quotes.matching import Found, find_quotes
 from aai_gateway.quotes.spoken import Claim, Spoken
-from aai_gateway.quotes.windows import Sentence
+from aai_gateway.quotes.windows import Sentence, Word
 
 
 def heard(*lines: str) -> Spoken:
@@ -46,6 +47,53 @@ def test_what_is_written_is_found_in_whole_words_everywhere():
     assert [(3, 4)] == spoken.written("It is")
     assert [] == spoken.written("t is")
     assert [] == spoken.written(" ")
+
+
+def lettered(*lines: str) -> Spoken:
+    """Sentences whose words are single letters, as those of Chinese are."""
+    return Spoken.of(
+        [
+            Sentence(
+                number,
+                line,
+                number * 10_000,
+                number * 10_000 + 9_000,
+                words=tuple(
+                    Word(letter, number * 10_000 + place * 100, number * 10_000 + place * 100 + 90)
+                    for place, letter in enumerate(line.replace(" ", ""))
+                ),
+            )
+            for number, line in enumerate(lines)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("今天天气很好，我们去公园散步。", "我不知道。"),
+        ("がんばって。", "ポケモンが大好き。"),
+        ("อากาศดีมาก",),
+        ("a b cd",),
+    ],
+)
+def test_every_span_of_words_is_found_as_it_is_spaced_in_the_transcript(lines):
+    spoken = lettered(*lines)
+    assert " ".join(lines) == spoken.text_of(0, len(spoken.words) - 1)
+    for first in range(len(spoken.words)):
+        for last in range(first, len(spoken.words)):
+            assert (first, last) in spoken.written(spoken.text_of(first, last))
+            (found,) = find_quotes([spoken.text_of(first, last)], spoken)
+            assert isinstance(found, Found)
+            places = [(one.start, one.end, one.text) for one in found.places]
+            begin, end, text = spoken.words[first].start, spoken.words[last].end, spoken.text_of(first, last)
+            assert (begin, end, text) in places or len(places) > 1
+
+
+def test_words_that_are_not_those_of_the_text_are_parted_by_spaces():
+    words = tuple(Word(text, place, place + 1) for place, text in enumerate(["well", "okay", "then"]))
+    spoken = Spoken.of([Sentence(0, "Well, OK then.", 0, 3, words=words)])
+    assert "well okay then" == spoken.text_of(0, 2)
 
 
 def test_nothing_said_is_prepared_too():

@@ -10,13 +10,11 @@ from aai_gateway.cli.client_options import spent
 from aai_gateway.core.budgets import dollars
 from aai_gateway.core.prices import TokenUsage, price_chat
 from aai_gateway.core.regions import Region, region_of_model
+from aai_gateway.core.token_estimates import estimated_tokens
 from aai_gateway.price_book import load_price_book
 
 if TYPE_CHECKING:
     from aai_gateway.chat_client import ChatAnswer
-
-CHARACTERS_PER_TOKEN = 4
-"""Of English text, about."""
 
 
 def priced(model: str, region: Region, prompt_tokens: int, completion_tokens: int) -> int:
@@ -29,7 +27,7 @@ def priced(model: str, region: Region, prompt_tokens: int, completion_tokens: in
 
 def estimated(model: str, region: Region, prompts: Iterable[str], completion_tokens: int) -> tuple[int, int]:
     """Prompt tokens and micro-dollars of `prompts`, each answered with so many tokens."""
-    tokens = [-(-len(prompt) // CHARACTERS_PER_TOKEN) for prompt in prompts]
+    tokens = [estimated_tokens(prompt) for prompt in prompts]
     return sum(tokens), sum(priced(model, region, count, completion_tokens) for count in tokens)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aai_gateway.quotes.passages import Quote
+from aai_gateway.quotes.tokens import spaced
 from aai_gateway.quotes.windows import Sentence, Word
 
 LINE = 42
@@ -72,21 +73,23 @@ def _captions(quote: Quote, sentences: Sequence[Sentence]) -> Iterator[Caption]:
         yield Caption(quote.start, quote.end, _wrapped(quote.text), speaker)
         return
     for sentence in said:
-        words = [word for word in sentence.words if quote.start <= word.start and word.end <= quote.end]
-        for line in _cut(words):
-            text = _wrapped(" ".join(word.text for word in line))
-            yield Caption(line[0].start, line[-1].end, text, sentence.speaker)
+        parts = zip(sentence.words, spaced(sentence.words, sentence.text), strict=True)
+        inside = [part for part in parts if quote.start <= part[0].start and part[0].end <= quote.end]
+        for line in _cut(inside):
+            text = _wrapped("".join(part for _, part in line))
+            yield Caption(line[0][0].start, line[-1][0].end, text, sentence.speaker)
 
 
-def _cut(words: Sequence[Word]) -> Iterator[list[Word]]:
-    line: list[Word] = []
+def _cut(parts: Sequence[tuple[Word, str]]) -> Iterator[list[tuple[Word, str]]]:
+    """Words, each with its text as it is spaced, in captions."""
+    line: list[tuple[Word, str]] = []
     length = 0
-    for word in words:
-        if line and length + len(word.text) + 1 > LINE * LINES - 8:
+    for word, part in parts:
+        if line and length + len(part) > LINE * LINES - 8:
             yield line
             line, length = [], 0
-        line.append(word)
-        length += len(word.text) + 1
+        line.append((word, part))
+        length += len(part)
         if length >= LONG_ENOUGH and _ENDS_SENTENCE.search(word.text):
             yield line
             line, length = [], 0

@@ -335,7 +335,7 @@ class QuoteIndex:
 
 
 def _unusable(home: Path, error: sqlite3.Error | OSError) -> IndexUnavailable:
-    """The error with advice: a full disk, or a folder that is only to be read, is no reason to begin again."""
+    """The error with advice: a full disk, or a folder that is read-only, is no reason to begin again."""
     said = f"The quote index in {home} cannot be used ({error})."
     missing = "no such" in str(error)
     if not isinstance(error, sqlite3.Error) or (isinstance(error, sqlite3.OperationalError) and not missing):

@@ -190,7 +190,7 @@ def _match(claim: str, place: _Place, spoken: Spoken) -> Match:
         # Channels can talk over one another: neither the first nor the last word need be the outermost.
         start=min(word.start for word in words),
         end=max(word.end for word in words),
-        text=" ".join(word.text for word in words),
+        text=spoken.text_of(place.first, place.last),
         speakers=tuple(dict.fromkeys(one.speaker for one in inside if one.speaker is not None)),
         first=inside[0].index,
         last=inside[-1].index,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aai_gateway.core.token_estimates import estimated_tokens
 from aai_gateway.quotes.windows import Sentence
 
 PORTION_TOKENS = 8_000
@@ -12,7 +13,6 @@ PORTION_TOKENS = 8_000
 tokens, and an hour of speech is two of them. In longer prompts models overlook what is in the middle."""
 SHARED = 3
 """Sentences at a portion's end that the next one begins with, so that no quote is cut in two."""
-CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,6 @@ def portions(
     return [
         Portion(tuple(sentences[begin:end])) for begin, end in zip(begins, ends, strict=True) if begin < end
     ]
-
-
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a text is."""
-    return len(text) // CHARACTERS_PER_TOKEN + 1
 
 
 def _label(speaker: str | None) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
-from aai_gateway.quotes.tokens import Token, is_filler, tokenize, words_of
+from aai_gateway.quotes.tokens import Token, is_filler, spaced, tokenize, words_of
 from aai_gateway.quotes.windows import Sentence, Word
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -75,8 +75,14 @@ class Spoken:
         self.words: tuple[Word, ...] = tuple(chain.from_iterable(spoken))
         self.sentence_of: Ints = np.repeat(np.arange(len(spoken)), [len(words) for words in spoken])
         """The place in `sentences` of each word's."""
-        self.text = " ".join(word.text for word in self.words)
-        self._offsets = np.cumsum([0, *(len(word.text) + 1 for word in self.words)]).tolist()
+        parts = [
+            part
+            for sentence, words in zip(self.sentences, spoken, strict=True)
+            for part in spaced(words, sentence.text)
+        ]
+        self.text = "".join(parts)
+        self._begins = np.cumsum([0, *map(len, parts)])[:-1].tolist()
+        self._ends = [begin + len(word.text) for begin, word in zip(self._begins, self.words, strict=True)]
         self.tokens = tokenize(word.text for word in self.words)
         texts = [token.text for token in self.tokens]
         self.vocabulary = {text: number for number, text in enumerate(dict.fromkeys(texts))}
@@ -148,12 +154,16 @@ class Spoken:
         wanted = " ".join(text.split())
         found, begin = [], self.text.find(wanted) if wanted else -1
         while begin >= 0:
-            first = bisect_left(self._offsets, begin)
-            after = bisect_left(self._offsets, begin + len(wanted) + 1)
-            if self._offsets[first] == begin and self._offsets[after] == begin + len(wanted) + 1:
-                found.append((first, after - 1))
+            first = bisect_left(self._begins, begin)
+            last = bisect_left(self._ends, begin + len(wanted))
+            if self._begins[first : first + 1] == [begin] and self._ends[last] == begin + len(wanted):
+                found.append((first, last))
             begin = self.text.find(wanted, begin + 1)
         return found
+
+    def text_of(self, first: int, last: int) -> str:
+        """What words `first` to `last`, inclusive, are in the transcript, spaces as there."""
+        return self.text[self._begins[first] : self._ends[last]]
 
 
 def _rareness_of(counts: Ints, whole: int) -> Floats:

@@ -130,6 +130,22 @@ def is_filler(tokens: Sequence[str]) -> list[bool]:
     return filler
 
 
+def spaced(words: Sequence[Word], text: str) -> list[str]:
+    """A sentence's words, each with the space after it: none where its text has none, as Chinese has."""
+    parts = [word.text for word in words]
+    spaces = [" "] * len(parts)
+    if parts != text.split():
+        place = 0
+        for number, part in enumerate(parts):
+            begin = text.find(part, place)
+            if begin < 0:
+                break
+            if number and begin == place:
+                spaces[number - 1] = ""
+            place = begin + len(part)
+    return [part + space for part, space in zip(parts, spaces, strict=True)]
+
+
 def words_of(sentence: Sentence) -> tuple[Word, ...]:
     """A sentence's words; where only its own times are known, they are shared out by the words' lengths."""
     if sentence.words:
