@@ -84,6 +84,13 @@ def test_vtt_takes_no_markup_from_what_was_said():
     assert 1 == len(re.findall("-->", text))
 
 
+@pytest.mark.parametrize("write", [to_srt, to_vtt])
+def test_a_name_cannot_end_a_caption(write):
+    text = write([Caption(0, 1500, "One.", "Ana\n\n2\nBen")])
+    assert "Ana 2 Ben" in text
+    assert 1 == len(re.findall(r"\n\n", text.removeprefix("WEBVTT\n\n").rstrip() + "\n\n"))
+
+
 @pytest.mark.parametrize(("write", "empty"), [(to_srt, ""), (to_vtt, "WEBVTT\n")])
 def test_no_quotes_are_no_captions(write, empty):
     assert empty == write(captions_of([], []))

@@ -177,6 +177,39 @@ def test_a_recording_that_is_not_there_is_told(opened):
     assert "The recording cannot be played from gone.wav." == page.locator("#no-audio").inner_text()
 
 
+def test_arabic_and_hebrew_stand_from_right_to_left(opened):
+    hebrew = "היום יפה, וטוב שבאתם."
+    report = replace(
+        REPORT,
+        title=hebrew,
+        quotes=[quote(0, 1000, hebrew, "דנה"), quote(2000, 3000)],
+        topics=[TopicSpan(("כסף",), 0, 9000, hebrew)],
+    )
+    page, _ = opened(report)
+    directions = page.evaluate(
+        "[...document.querySelectorAll('h1, blockquote')].map(one => getComputedStyle(one).direction)"
+    )
+    assert ["rtl", "rtl", "ltr"] == directions
+    assert f"“{hebrew}”" == page.locator("blockquote").first.inner_text()
+
+
+@pytest.mark.parametrize("width", [380, 900])
+def test_a_word_without_end_does_not_widen_the_page(opened, width):
+    endless = "https://example.com/" + "a" * 400
+    report = Report(
+        title=endless,
+        duration=20_000,
+        quotes=[quote(0, 1000, endless, endless)],
+        turns=[Turn(endless, 0, 9000)],
+        topics=[TopicSpan((endless,), 0, 9000, endless)],
+        note=endless,
+        audio="a" * 200,
+    )
+    page, _ = opened(report, width)
+    page.locator("#no-audio").wait_for(timeout=20_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 HOSTILE = """"><script>alert(1)</script></style></title><img src=x onerror="alert(2)"> {{ 7*7 }} & 'x'"""
 
 

@@ -49,7 +49,7 @@ def to_srt(captions: Iterable[Caption]) -> str:
     blocks = []
     speaker = None
     for number, caption in enumerate(captions, start=1):
-        name = f"{caption.speaker}: " if caption.speaker and caption.speaker != speaker else ""
+        name = f"{_in_line(caption.speaker)}: " if caption.speaker and caption.speaker != speaker else ""
         speaker = caption.speaker
         times = f"{_time(caption.start, ',')} --> {_time(caption.end, ',')}"
         blocks.append(f"{number}\n{times}\n{name}{caption.text}\n")
@@ -60,7 +60,7 @@ def to_vtt(captions: Iterable[Caption]) -> str:
     """WebVTT, with the speaker as the voice."""
     blocks = ["WEBVTT\n"]
     for caption in captions:
-        voice = f"<v {_escaped(caption.speaker)}>" if caption.speaker else ""
+        voice = f"<v {_escaped(_in_line(caption.speaker))}>" if caption.speaker else ""
         times = f"{_time(caption.start, '.')} --> {_time(caption.end, '.')}"
         blocks.append(f"{times}\n{voice}{_escaped(caption.text)}\n")
     return "\n".join(blocks)
@@ -106,6 +106,11 @@ def _time(milliseconds: int, point: str) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{seconds:02}{point}{millis:03}"
+
+
+def _in_line(name: str) -> str:
+    """A name without line breaks: an empty line would end the caption."""
+    return " ".join(name.split())
 
 
 def _escaped(text: str) -> str:
