@@ -150,6 +150,10 @@ def test_usage_is_read_under_either_pair_of_names_and_the_cost_exactly():
         ({"error": {"message": "No such model", "type": "x"}}, "No such model"),
         ({"code": 404, "message": "transcript not found", "request_id": "1"}, "transcript not found"),
         ({"detail": "Not Found"}, "Not Found"),
+        (
+            {"error": {"message": "litellm.X: X: AssemblyaiException - not found\n\nLiteLLM: no fallback"}},
+            "not found",
+        ),
         ({"detail": [{"loc": []}]}, '{"detail":[{"loc":[]}]}'),
     ],
 )

@@ -20,7 +20,15 @@ import httpx
 from aai_gateway.core.regions import Region, region_of_model
 from aai_gateway.errors import ConfigurationError, ModelAnswerError, Refused, UpstreamFailed
 from aai_gateway.retries import delay_before_retry
-from aai_gateway.wire_errors import bare_key, broken_off, error_in, too_slow, unreachable, usable_url
+from aai_gateway.wire_errors import (
+    bare_key,
+    broken_off,
+    error_in,
+    own_words,
+    too_slow,
+    unreachable,
+    usable_url,
+)
 
 TRANSCRIPT_TAG = "{{ transcript }}"
 COST_HEADER = "x-litellm-response-cost"
@@ -241,7 +249,7 @@ def error_text(response: httpx.Response) -> str:
     except ValueError:
         data = None
     found = error_in(data) if isinstance(data, dict) else None
-    return found or response.text.strip()[:300] or f"HTTP {response.status_code}"
+    return (found and own_words(found)) or response.text.strip()[:300] or f"HTTP {response.status_code}"
 
 
 def _dollars(header: str | None) -> Decimal | None:

@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 
 from aai_gateway.errors import ConfigurationError, UpstreamFailed
 
+_PROVIDER = "AssemblyaiException - "
+_ADDED = ("\n\nLiteLLM: ", ". Received Model Group=")
+"""What LiteLLM puts before and after AssemblyAI's words."""
+
 
 def usable_url(url: str) -> str:
     """An address as it was given. Raises ConfigurationError for one that is not http(s) or names no host."""
@@ -50,6 +54,14 @@ def too_slow(url: str) -> UpstreamFailed:
 def broken_off(url: str, reason: Exception) -> UpstreamFailed:
     """The error for an answer that ended before its end."""
     return UpstreamFailed(f"{url} broke off the answer ({type(reason).__name__}).")
+
+
+def own_words(text: str) -> str:
+    """AssemblyAI's words of a LiteLLM error, without what that puts around them."""
+    said = text.rpartition(_PROVIDER)[2]
+    for added in _ADDED:
+        said = said.partition(added)[0]
+    return said
 
 
 def error_in(data: Mapping[str, Any]) -> str | None:

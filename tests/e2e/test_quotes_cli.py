@@ -143,7 +143,7 @@ def test_the_report_is_a_page_with_quotes_speakers_and_topics(cli, gateway, tmp_
     assert f"{page}\n" == written.stdout
     assert "$0.0" in written.stderr
     html = page.read_text()
-    assert 4 == html.count("<blockquote>")
+    assert 4 == html.count("<blockquote ")
     assert "2 speakers · 4 quotes" in html
     assert 'src="file:///' in html
     assert heard.chapters[0].gist in html

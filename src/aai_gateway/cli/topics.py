@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 TOKENS_PER_TOPIC = 12
 
+Failure = tuple[str, GatewayError]
+"""A transcript's id, and what is wrong with it"""
+
 app = typer.Typer(add_completion=False)
 
 
@@ -100,8 +103,9 @@ def topics(
             on_notice=note,
         )
         if dry_run:
-            prompts = _prompts(labeller, client, ids, partial(topics_prompt, offered, max_tags))
+            prompts, failures = _prompts(labeller, client, ids, partial(topics_prompt, offered, max_tags))
             _tell_estimate(chat.model, region, prompts, max_tags * TOKENS_PER_TOPIC, as_json)
+            _tell_failures(len(ids), failures)
             return
         outcomes = _labelled(labeller, ids)
     _tell(outcomes, as_json)
@@ -157,17 +161,23 @@ def _ends_all(error: GatewayError) -> bool:
 
 def _prompts(
     labeller: Labeller, client: aai.Client, ids: Sequence[str], prompt: Callable[[str], str]
-) -> list[str]:
-    """What the model would be asked, with the transcripts' own text."""
+) -> tuple[list[str], list[Failure]]:
+    """What the model would be asked, with the transcripts' own text; and of which that cannot be told."""
     from aai_gateway import speech
 
-    prompts = []
+    prompts: list[str] = []
+    failures: list[Failure] = []
     with counted(len(ids), "transcripts") as advance:
         for one in ids:
-            for _, part in labeller.todo(one):
-                prompts.append(prompt(part.text if part else speech.fetch(client, one).text or ""))
+            try:
+                for _, part in labeller.todo(one):
+                    prompts.append(prompt(part.text if part else speech.fetch(client, one).text or ""))
+            except GatewayError as error:
+                if _ends_all(error):
+                    raise
+                failures.append((one, error))
             advance()
-    return prompts
+    return prompts, failures
 
 
 def _tell_estimate(
@@ -197,7 +207,12 @@ def _tell(outcomes: Sequence[Outcome], as_json: bool) -> None:
         note(f"{before:,} of {len(outcomes):,} were labelled before, at no cost now; --again asks anew.")
     if answers:
         note(spent(answers))
-    if len(outcomes) == 1 and failures:
+    _tell_failures(len(outcomes), failures)
+
+
+def _tell_failures(count: int, failures: Sequence[Failure]) -> None:
+    """Which of `count` transcripts failed; that of a single one is raised."""
+    if count == 1 and failures:
         raise failures[0][1]
     if failures:
         tell_failures((one, str(error)) for one, error in failures)

@@ -22,6 +22,7 @@ from aai_gateway.gateway.forwarding import Call
 from aai_gateway.gateway.identifiers import without_identifiers
 from aai_gateway.gateway.llm_refusals import llm_error
 from aai_gateway.gateway.wire import ASGIApp, Headers, Message, Scope, parse_json_object, read_body, respond
+from aai_gateway.wire_errors import own_words
 
 BODY_LIMIT = 32 * 1024 * 1024
 PATH = "/v1/chat/completions"
@@ -33,9 +34,6 @@ _REPLACED = frozenset(
     | {b"x-litellm-api-key", b"x-litellm-key"}
 )
 """Headers that LiteLLM could take another key from, or that say how long the client's body was."""
-_PROVIDER = "AssemblyaiException - "
-_ADDED = ("\n\nLiteLLM: ", ". Received Model Group=")
-"""What LiteLLM puts before and after AssemblyAI's words."""
 
 
 async def complete(call: Call) -> None:
@@ -151,10 +149,7 @@ def _message(body: bytes) -> str:
     text = error.get("message") if isinstance(error, dict) else error
     if not isinstance(text, str):
         return "The gateway failed on this request."
-    said = text.rpartition(_PROVIDER)[2]
-    for added in _ADDED:
-        said = said.partition(added)[0]
-    return said
+    return own_words(text)
 
 
 def _json(body: bytes) -> Any:
