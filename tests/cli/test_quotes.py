@@ -43,6 +43,13 @@ def test_quotes_are_printed_for_people_without_being_cut(capsys):
     assert expected == capsys.readouterr().out.splitlines()
 
 
+def test_what_was_said_does_not_command_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_quotes([Quote("t-1", "eu", 0, 900, "Red \x1b[31m and \x9b2J", ("A\x07\r",), 1.0, 0, 0)])
+    assert "   “Red [31m and 2J”" in capsys.readouterr().out.splitlines()
+
+
 def test_search_reads_the_namespace_of_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path))
     with open_index("ours", Settings()) as index:

@@ -88,6 +88,16 @@ def test_topics_of_many_cost_what_was_said_and_are_not_asked_for_twice(cli, tran
     assert transcript["id"] in missing.stdout
 
 
+def test_a_batch_that_is_broken_off_names_each_transcript(cli, gateway, tmp_path):
+    own = {"AAI_GATEWAY_KEY": gateway.team().key, "AAI_GATEWAY_DATA_DIR": str(tmp_path)}
+    ids = [json.loads(cli("transcribe", HELLO, "--json", **own).stdout)["id"] for _ in range(2)]
+    cli("topics", *ids, **own)
+    away = cli("topics", *ids, "--again", status=1, **own, AAI_GATEWAY_URL="http://127.0.0.1:9")
+    assert "1 were not asked about." in away.stderr
+    assert re.search(rf"^({'|'.join(ids)}): Nothing answers", away.stderr, re.M)
+    assert re.search(rf"^({'|'.join(ids)}): \w+", away.stdout)
+
+
 def test_topics_of_each_speaker(cli, transcript):
     lines = cli("topics", transcript["id"], "--by", "speaker").stdout.splitlines()
     assert [" A: ", " B: "] == [re.search(r" [A-Z]: ", line)[0] for line in lines]

@@ -22,7 +22,7 @@ from aai_gateway.cli.client_options import (
     open_chat,
     open_speech,
 )
-from aai_gateway.cli.output import note, print_json
+from aai_gateway.cli.output import note, print_json, printable
 from aai_gateway.cli.quote_finding import Access
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import GatewayError
@@ -128,7 +128,7 @@ def _ask_one(
 
     def say(piece: str) -> None:
         said.append(piece)
-        typer.echo(piece, nl=False)
+        typer.echo(printable(piece), nl=False)
 
     with open_chat(access.url, access.key, access.region, access.model) as chat:
         try:
@@ -154,7 +154,7 @@ def _ask_one(
             }
         )
         return
-    typer.echo("" if stream else answer.text)
+    typer.echo("" if stream else printable(answer.text))
     if answer.truncated:
         note(f"The answer was cut off at {max_tokens} tokens: --max-tokens allows more.")
     note(spent_about([answer], chat.model, access.region))

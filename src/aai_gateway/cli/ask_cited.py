@@ -9,7 +9,7 @@ import typer
 
 from aai_gateway.cli.chat_estimates import spent_about
 from aai_gateway.cli.client_options import open_chat, open_speech, timestamp
-from aai_gateway.cli.output import note, print_json
+from aai_gateway.cli.output import note, print_json, printable
 from aai_gateway.cli.quote_finding import Access
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def tell_cited(
 
 
 def _print_statement(statement: Statement, *, with_transcript: bool) -> None:
-    typer.echo(statement.text + ("" if statement.citations else " (unsupported: nobody said so)"))
+    typer.echo(printable(statement.text) + ("" if statement.citations else " (unsupported: nobody said so)"))
     for quote in statement.citations:
         where = [quote.transcript_id] if with_transcript else []
         where += [timestamp(quote.start), *(f"Speaker {name}" for name in quote.speakers)]
-        typer.echo(f"   “{quote.text}” {', '.join(where)}")
+        typer.echo(printable(f"   “{quote.text}” {', '.join(where)}"))
 
 
 def _print_withdrawn(count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -16,11 +17,17 @@ from aai_gateway.core.budgets import usd as usd
 from aai_gateway.core.limits import Limits
 
 MOST_DOLLARS = 1_000_000_000
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def note(text: str) -> None:
     """A remark for the person at the terminal, on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """What others said or wrote, without the control characters that would command a terminal."""
+    return _CONTROLS.sub("", text)
 
 
 def print_json(value: Any) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import typer
 
 from aai_gateway.cli.client_options import timestamp
+from aai_gateway.cli.output import printable
 from aai_gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def print_quotes(
             facts.append(f"{quote.transcript_id} ({quote.region})")
         head = [typer.style(f"{timestamp(quote.start)} - {timestamp(quote.end)}", bold=True)]
         if quote.speakers:
-            head.append(typer.style(_speakers(quote.speakers), fg=typer.colors.CYAN))
+            head.append(typer.style(printable(_speakers(quote.speakers)), fg=typer.colors.CYAN))
         say(f"{number}. {'  '.join([*head, typer.style('  '.join(facts), dim=True)])}")
-        say(_indented(f"“{quote.text}”", width))
+        say(_indented(f"“{printable(quote.text)}”", width))
 
 
 def as_table(quotes: Sequence[Quote]) -> str:

@@ -24,7 +24,7 @@ from aai_gateway.cli.client_options import (
     spent,
     timestamp,
 )
-from aai_gateway.cli.output import note, print_json
+from aai_gateway.cli.output import note, print_json, printable
 from aai_gateway.cli.progress import counted
 from aai_gateway.cli.transcript_ids import read_ids, tell_failures
 from aai_gateway.core.budgets import dollars, usd
@@ -108,7 +108,7 @@ def topics(
             _tell_failures(len(ids), failures)
             return
         outcomes = _labelled(labeller, ids)
-    _tell(outcomes, as_json)
+    _tell(outcomes, len(ids), as_json)
 
 
 def _ids(given: Sequence[str] | None, batch: Path | None) -> list[str]:
@@ -192,7 +192,8 @@ def _tell_estimate(
     typer.echo(f"{requests} to {model}, about {tokens:,} tokens in: about {dollars(micros)}")
 
 
-def _tell(outcomes: Sequence[Outcome], as_json: bool) -> None:
+def _tell(outcomes: Sequence[Outcome], count: int, as_json: bool) -> None:
+    """What became of those of `count` transcripts that were asked about."""
     answers = [answer for outcome in outcomes for answer in outcome.answers]
     failures = [(outcome.transcript_id, outcome.error) for outcome in outcomes if outcome.error]
     if as_json:
@@ -201,13 +202,13 @@ def _tell(outcomes: Sequence[Outcome], as_json: bool) -> None:
     else:
         for outcome in outcomes:
             for one in outcome.labelled:
-                typer.echo(_line(outcome.transcript_id if len(outcomes) > 1 else None, one))
+                typer.echo(printable(_line(outcome.transcript_id if count > 1 else None, one)))
     before = sum(not outcome.answers and not outcome.error for outcome in outcomes)
     if before:
         note(f"{before:,} of {len(outcomes):,} were labelled before, at no cost now; --again asks anew.")
     if answers:
         note(spent(answers))
-    _tell_failures(len(outcomes), failures)
+    _tell_failures(count, failures)
 
 
 def _tell_failures(count: int, failures: Sequence[Failure]) -> None:

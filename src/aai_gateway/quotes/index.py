@@ -337,8 +337,8 @@ class QuoteIndex:
 def _unusable(home: Path, error: sqlite3.Error | OSError) -> IndexUnavailable:
     """The error with advice: a full disk, or a folder that is read-only, is no reason to begin again."""
     said = f"The quote index in {home} cannot be used ({error})."
-    missing = "no such" in str(error)
-    if not isinstance(error, sqlite3.Error) or (isinstance(error, sqlite3.OperationalError) and not missing):
+    of_the_moment = (OSError, sqlite3.OperationalError, sqlite3.IntegrityError)
+    if isinstance(error, of_the_moment) and "no such" not in str(error):
         return IndexUnavailable(said)
     return IndexUnavailable(
         f"{said} It can be made again: move the folder away, then run `aai-gateway quotes index` on the "
