@@ -133,6 +133,13 @@ def test_the_help_says_what_stands_in_for_an_option():
     assert "$AAI_GATEWAY_KEY" in run("search", "--help").stdout
 
 
+@pytest.mark.parametrize("url", ["http://[", "nonsense", "file:///etc"])
+def test_a_chroma_server_without_an_address_is_refused(url):
+    result = run("search", "weather", "--namespace", "ours", "--chroma-url", url)
+    assert 1 == result.exit_code
+    assert f"{url} is not an http or https address." in result.stderr
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
 def test_a_moment_that_cannot_be_is_refused(moment):
     result = run("search", "weather", "--since", moment)

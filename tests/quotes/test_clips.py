@@ -66,6 +66,14 @@ def test_audio_that_is_none_is_told_and_leaves_nothing(recording, tmp_path):
     assert [] == list(folder.iterdir())
 
 
+def test_a_clip_that_cannot_take_its_name_is_told_and_leaves_nothing(recording, tmp_path):
+    in_the_way = tmp_path / "01-0m01s.m4a"
+    in_the_way.mkdir()
+    with pytest.raises(ConfigurationError, match=r"ffmpeg cannot make .*01-0m01s\.m4a: Is a directory"):
+        cut_clips(str(recording), [QUOTE], SENTENCES, tmp_path)
+    assert [in_the_way] == list(tmp_path.iterdir())
+
+
 def test_without_ffmpeg_one_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(clips.shutil, "which", lambda program: None)
     with pytest.raises(ConfigurationError, match="apt-get install ffmpeg"):

@@ -13,6 +13,7 @@ from aai_gateway.cli.output import note
 from aai_gateway.cli.progress import job_progress
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.wire_errors import usable_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,14 +138,14 @@ def open_quotes(
     chroma_url: str | None = None,
     backend: EmbeddingBackend | None = None,
 ) -> QuoteIndex:
-    """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable."""
+    """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable, ConfigurationError."""
     # Before NumPy is loaded: its matrices are small here, and to start threads takes longer than they do.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from aai_gateway.quotes import open_index
 
     return open_index(
         namespace_for(namespace, key),
-        chroma_url=chroma_url,
+        chroma_url=usable_url(chroma_url) if chroma_url else None,
         backend=backend.value if backend else None,
         on_notice=note,
     )

@@ -95,7 +95,7 @@ def _cut(ffmpeg: str, audio: str, start: int, end: int, title: str, target: Path
             )
         unfinished.replace(target)
     except OSError as error:
-        raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from None
+        raise ConfigurationError(f"ffmpeg cannot make {target}: {error.strerror}.") from None
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"ffmpeg took more than {SECONDS} s to cut a clip from {audio}.") from None
     finally:
