@@ -155,6 +155,8 @@ def test_a_search_needs_no_stdout_and_no_terminal_that_has_its_marks(tmp_path, m
     command = f"{aai_gateway} quotes search weather --namespace ours --offline"
     closed = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True)
     assert (0, "") == (closed.returncode, closed.stderr)
+    silent = subprocess.run(["bash", "-c", f"{command} 2>&-"], stdout=subprocess.PIPE, text=True)
+    assert "The wind turns on Friday." in silent.stdout
     plain = subprocess.run(["bash", "-c", f"PYTHONIOENCODING=ascii {command}"], capture_output=True)
     assert "“The wind turns on Friday.”" in plain.stdout.decode()
 

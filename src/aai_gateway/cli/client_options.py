@@ -138,7 +138,10 @@ def open_quotes(
     chroma_url: str | None = None,
     backend: EmbeddingBackend | None = None,
 ) -> QuoteIndex:
-    """The quote index for the options; what it mends is said on stderr. Raises IndexUnavailable, ConfigurationError."""
+    """The quote index for the options; what it mends is said on stderr.
+
+    Raises IndexUnavailable, and ConfigurationError for an address that is none.
+    """
     # Before NumPy is loaded: its matrices are small here, and to start threads takes longer than they do.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from aai_gateway.quotes import open_index

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def job_progress(sources: Sequence[str]) -> Iterator[Report]:
     """A function to call with a source, its stage, and the transcript's id once it has one."""
-    if not sys.stderr.isatty():
+    if not _is_terminal():
         yield lambda source, stage, transcript_id: note(_line(source, stage, transcript_id))
         return
     from rich.console import Console
@@ -50,7 +50,7 @@ def counted(total: int, what: str) -> Iterator[Callable[[], None]]:
     done = 0
     if total < 2:
         yield lambda: None
-    elif not sys.stderr.isatty():
+    elif not _is_terminal():
 
         def tell() -> None:
             nonlocal done
@@ -72,7 +72,7 @@ def counted(total: int, what: str) -> Iterator[Callable[[], None]]:
 @contextmanager
 def measured(what: str) -> Iterator[Callable[[int, int], None]]:
     """A function to call with how much is done and of how much: a bar on a terminal, elsewhere nothing."""
-    if not sys.stderr.isatty():
+    if not _is_terminal():
         yield lambda done, total: None
         return
     from rich.console import Console
@@ -82,6 +82,11 @@ def measured(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is one; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _line(source: str, stage: Stage, transcript_id: str | None) -> str:
