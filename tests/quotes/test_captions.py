@@ -56,6 +56,19 @@ def test_only_the_quoted_words_of_a_sentence_are_shown():
     assert 400 == caption.start
 
 
+def test_no_caption_has_a_third_line_or_one_that_is_too_wide():
+    german = spoken("Die Geschwindigkeitsbegrenzungsverordnung der Straßenverkehrsbehörde gilt " * 3, 0)
+    letters = "今天天气很好我们去公园" * 9
+    words = tuple(Word(letter, 100 * place, 100 * place + 90) for place, letter in enumerate(letters))
+    chinese = Sentence(0, letters, 0, words[-1].end, "A", words)
+    for sentence, widest in ((german, LINE), (chinese, LINE // 2)):
+        captions = captions_of([quote_of(sentence)], [sentence])
+        lines = [caption.text.split("\n") for caption in captions]
+        assert max(map(len, lines)) <= LINES
+        assert max(len(line) for several in lines for line in several) <= widest
+        assert "".join(sentence.text.split()) == "".join("".join(one.text.split()) for one in captions)
+
+
 def test_words_that_follow_each_other_without_a_space_are_shown_so():
     words = tuple(Word(letter, 100 * place, 100 * place + 90) for place, letter in enumerate("今天很好。"))
     sentence = Sentence(0, "今天很好。", 0, 490, None, words)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def _captions(quote: Quote, sentences: Sequence[Sentence]) -> Iterator[Caption]:
         parts = zip(sentence.words, spaced(sentence.words, sentence.text), strict=True)
         inside = [part for part in parts if quote.start <= part[0].start and part[0].end <= quote.end]
         for line in _cut(inside):
-            text = _wrapped("".join(part for _, part in line))
+            text = "\n".join(_lines([part for _, part in line]))
             yield Caption(line[0][0].start, line[-1][0].end, text, sentence.speaker)
 
 
@@ -85,16 +86,31 @@ def _cut(parts: Sequence[tuple[Word, str]]) -> Iterator[list[tuple[Word, str]]]:
     line: list[tuple[Word, str]] = []
     length = 0
     for word, part in parts:
-        if line and length + len(part) > LINE * LINES - 8:
+        length += _width(part)
+        if line and (length > LINE * LINES - 8 or len(_lines([*(one for _, one in line), part])) > LINES):
             yield line
-            line, length = [], 0
+            line, length = [], _width(part)
         line.append((word, part))
-        length += len(part)
         if length >= LONG_ENOUGH and _ENDS_SENTENCE.search(word.text):
             yield line
             line, length = [], 0
     if line:
         yield line
+
+
+def _lines(parts: Iterable[str]) -> list[str]:
+    """Words as they are spaced, in lines that are as full as they may be."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and _width(f"{lines[-1]}{part}".rstrip()) > LINE:
+            lines.append("")
+        lines[-1] += part
+    return [line.strip() for line in lines]
+
+
+def _width(text: str) -> int:
+    """How many letters wide a text is: a Chinese one is as wide as two others."""
+    return len(text) + sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
 
 
 def _wrapped(text: str) -> str:
