@@ -10,6 +10,7 @@ from functools import partial
 import assemblyai as aai
 from assemblyai.prerecorded.v2 import api
 
+from aai_gateway.core.moments import from_iso
 from aai_gateway.readable import DELETED_URL
 from aai_gateway.speech import call
 
@@ -58,6 +59,5 @@ def created_at(client: aai.Client, transcript_ids: Collection[str]) -> dict[str,
 
 
 def _utc(text: str) -> datetime:
-    # Python 3.10 reads no Z.
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    moment = from_iso(text)
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -117,13 +117,14 @@ def test_the_configs_budget_is_the_gateways_and_not_litellms(emulator: Emulator,
         tmp_path, soft_budget=0.04, max_budget="os.environ/TOTAL_BUDGET", budget_duration="7d"
     )
     with running_gateway(emulator, tmp_path, *arguments, TOTAL_BUDGET="0.1") as gateway:
+        team = gateway.team()  # its answer waits for the store, and so for the budget in it
         limits = stored(gateway)
         assert (100_000, 40_000, "7d") == (limits.max_micros, limits.soft_micros, limits.duration)
         assert limits.resets_at is not None
         assert timedelta(days=6) < limits.resets_at - utc_now() <= timedelta(days=7)
         # LiteLLM would count by itself, in each process, and never reset.
         assert "0.0" == httpx.get(f"{gateway.url}/theirs").text
-        url, team = f"{gateway.url}/assemblyai/v2/transcript", gateway.team()
+        url = f"{gateway.url}/assemblyai/v2/transcript"
         body = {"audio_url": "https://example.org/audio.wav"}
         answers = [httpx.post(url, headers=team.bearer, json=body) for _ in range(2)]
         # 15 minutes at $0.21 an hour are $0.0525.

@@ -9,6 +9,7 @@ import typer
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.durations import before
+from aai_gateway.core.moments import from_iso
 from aai_gateway.errors import ConfigurationError
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -21,8 +22,7 @@ def parse_moment(text: str) -> datetime:
     except ConfigurationError:
         pass
     try:
-        # Python 3.10 reads no Z.
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = from_iso(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r} is no date like 2026-11-01 and no time span like 7d.") from None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol, TypeVar
 
+from aai_gateway.core.moments import from_iso
 from aai_gateway.core.speech_prices import billable_options
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -77,8 +78,7 @@ def listed_from(item: Mapping[str, Any]) -> Listed:
 
 
 def _moment(text: Any) -> datetime:
-    # Python 3.10 reads no Z.
-    moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    moment = from_iso(str(text))
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from aai_gateway.core.moments import from_iso
 from aai_gateway.core.price_book import BEGINNING, D, Price, PriceBook, Surcharge, TokenPrices
 from aai_gateway.core.price_overlays import EMPTY, ChatChange, Overlay, TermsChange, merge
 from aai_gateway.core.regions import ALL_REGIONS, Region
@@ -241,12 +242,7 @@ def _moment(value: object, where: str) -> datetime:
 
 def _from_iso(text: str) -> date | None:
     try:
-        # Python 3.10 reads no Z.
-        return (
-            date.fromisoformat(text)
-            if len(text) == 10
-            else datetime.fromisoformat(text.replace("Z", "+00:00"))
-        )
+        return date.fromisoformat(text) if len(text) == 10 else from_iso(text)
     except ValueError:
         return None
 

@@ -70,8 +70,8 @@ def _teams_use(found: Figures) -> Iterator[Metric]:
         if used.audio_seconds:
             seconds[labels] += used.audio_seconds
         if used.prompt_tokens or used.completion_tokens:
-            tokens[(*labels, "prompt")] += used.prompt_tokens
-            tokens[(*labels, "completion")] += used.completion_tokens
+            kinds = {"prompt": used.prompt_tokens, "completion": used.completion_tokens}
+            tokens.update({(*labels, kind): count for kind, count in kinds.items()})
     month: Counter[Labels] = Counter({(team.alias,): 0 for team in found.teams})
     for team_id, micros in found.month_micros.items():
         month[(names.get(team_id, team_id),)] += micros
@@ -86,8 +86,8 @@ def _all_teams_use(found: Figures) -> Iterator[Metric]:
     unknown: Counter[Labels] = Counter()
     for row in found.models:
         place = (row.keys["service"], row.keys["region"])
-        jobs[(*place, "completed")] += row.sums.jobs - row.sums.failed - row.sums.unknown
-        jobs[(*place, "failed")] += row.sums.failed
+        completed = row.sums.jobs - row.sums.failed - row.sums.unknown
+        jobs.update({(*place, "completed"): completed, (*place, "failed"): row.sums.failed})
         unknown[place] += row.sums.unknown
     place = ("service", "region")
     yield _counter("jobs", "Jobs and completions that have ended.", (*place, "outcome"), jobs)
@@ -123,7 +123,7 @@ def _named(
     found: Counter[Labels] = Counter()
     for keys, sum_ in counted:
         label = keys[name] if keys[name] in names else OTHER
-        found[(*(keys[one] for one in place), label)] += sum_
+        found.update({(*(keys[one] for one in place), label): sum_})
     return found
 
 

@@ -15,7 +15,7 @@ from aai_gateway.errors import ClientTooSlow, InvalidRequest, Refused
 if sys.version_info >= (3, 11):
     from asyncio import timeout
 else:
-    from async_timeout import timeout  # comes with aiohttp
+    from async_timeout import timeout
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

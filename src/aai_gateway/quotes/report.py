@@ -182,4 +182,4 @@ def _environment() -> Environment:
 
 @cache
 def _text(name: str) -> str:
-    return files("aai_gateway.quotes").joinpath("templates", name).read_text(encoding="utf-8")
+    return (files("aai_gateway.quotes") / "templates" / name).read_text(encoding="utf-8")

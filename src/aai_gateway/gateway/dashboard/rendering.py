@@ -67,7 +67,7 @@ def environment() -> Environment:
 @cache
 def static_bytes(name: str) -> bytes:
     """A file of the package that pages refer to. Raises FileNotFoundError."""
-    return files(_PACKAGE).joinpath("static", name).read_bytes()
+    return (files(_PACKAGE) / "static" / name).read_bytes()
 
 
 @cache
