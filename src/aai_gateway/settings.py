@@ -230,10 +230,10 @@ class Settings(BaseSettings):
 
     def account_key(self, region: Region) -> str | None:
         """The raw account key of `region`, or None when the region has none."""
-        secret = self.assemblyai_api_key
-        if region is Region.EU and self.assemblyai_eu_api_key is not None:
-            secret = self.assemblyai_eu_api_key
-        return (secret.get_secret_value().strip() or None) if secret is not None else None
+        own = self.assemblyai_eu_api_key if region is Region.EU else None
+        # Compose files set it to nothing where there is none.
+        found = (secret.get_secret_value().strip() for secret in (own, self.assemblyai_api_key) if secret)
+        return next(filter(None, found), None)
 
     def speech_url(self, region: Region) -> str:
         """Base URL of speech-to-text in `region`, without a trailing slash."""

@@ -129,6 +129,20 @@ def test_by_tag_a_row_counts_under_each_of_its_tags_and_once_in_the_total(run, m
     assert "several tags" not in run("usage").stderr
 
 
+def test_what_a_client_chose_is_no_formula_in_a_spreadsheet(run, booked, on_store):
+    formula = '=HYPERLINK("https://example.org")'
+    one = row("e", 5, model="m", tags=("@tag",), end_user=formula)
+    on_store(lambda connection: usage.record(connection, one))
+
+    def cells(column, *command):
+        told = csv.DictReader(io.StringIO(run("usage", *command, "--csv").stdout))
+        return {line[column] for line in told}
+
+    assert {"", f"'{formula}"} == cells("end_user", "--by", "end_user")
+    assert {"", f"'{formula}"} == cells("end_user", "rows")
+    assert {"", "'@tag"} == cells("tag", "--by", "tag")
+
+
 def test_by_month_end_user_and_status(run, marked):
     assert [("ada", 5), ("bob", 7), (None, 0)] == [
         (one["end_user"], one["micros"]) for one in as_json(run, "--by", "end_user", "--model", "m")["rows"]

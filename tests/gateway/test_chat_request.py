@@ -138,3 +138,11 @@ def test_the_metadata_with_the_keys_hash_is_litellms_own() -> None:
     assert own == trusted_metadata({"metadata": {"model_group": "forged"}, "litellm_metadata": own})
     assert own == trusted_metadata({"metadata": own, "litellm_metadata": {"model_group": "forged"}})
     assert {} == trusted_metadata({"metadata": {"model_group": "forged"}})
+
+
+@pytest.mark.parametrize("place", [lambda data: data, lambda data: {"extra_body": data}])
+def test_more_fallbacks_than_can_be_priced_at_once_are_refused(place):
+    entry = {"model": "gpt-5"}
+    check_form({"model": "m", **place({"fallbacks": [entry] * 20})})
+    with pytest.raises(InvalidRequest, match="at most 20 fallbacks"):
+        check_form({"model": "m", **place({"fallbacks": [entry] * 21})})

@@ -102,6 +102,25 @@ async def test_what_is_refused_here_leaves_no_trace(
     assert (0, []) == (await open_intents(gateway), emulator.requests[asked:])
 
 
+@pytest.mark.parametrize(
+    "many",
+    [
+        {"speech_models": [f"m{number}" for number in range(200_000)]},
+        {f"x{number}": True for number in range(101)},
+        {"speech_understanding": {"request": {f"x{number}": {} for number in range(101)}}},
+    ],
+    ids=["models", "options", "tasks"],
+)
+async def test_more_names_than_a_request_can_mean_are_refused_before_each_is_priced(
+    gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator, many: dict[str, object]
+):
+    asked = len(emulator.requests)
+    answer = await client.post(SUBMIT, json={"audio_url": HELLO, **many})
+    told = "A request may name at most 100 models, tasks or options."
+    assert (400, {"error": told}) == (answer.status_code, answer.json())
+    assert (0, []) == (await open_intents(gateway), emulator.requests[asked:])
+
+
 async def test_a_job_that_cannot_be_noted_is_not_submitted(
     gateway: Gateway, client: httpx.AsyncClient, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ):

@@ -41,6 +41,7 @@ def test_no_transcript_is_for_the_operation_to_refuse():
         {"speech_understanding": {"request": TASK, "Request": TASK}},
         {"speech_understanding": {"request": TASK, "transcript_id": "t-2"}},
         {"speech_understanding": {"request": {"translation": {"a": [{"TRANSCRIPT_ID": "t-2"}]}}}},
+        {"speech_understanding": {"request": {f"task{number}": {} for number in range(101)}}},
     ],
 )
 def test_what_cannot_be_owned_or_priced_is_refused(body: dict[str, Any]):

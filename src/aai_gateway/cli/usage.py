@@ -18,6 +18,7 @@ from aai_gateway.cli.usage_rerate import rerate
 from aai_gateway.cli.usage_rows import rows
 from aai_gateway.cli.usage_statement import statement
 from aai_gateway.core.budgets import dollars
+from aai_gateway.core.statements import no_formula
 
 if TYPE_CHECKING:
     from aai_gateway.store import Store
@@ -85,7 +86,9 @@ def usage(
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, fieldnames=[*_columns(by), *_SUMS], extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        names = [name for name in by if GROUPS[name] not in ("day", "month")]
+        for row in rows:
+            writer.writerow(row | {name: no_formula(row[name] or "") for name in names})
     elif rows:
         _print(by, rows, total)
     else:

@@ -16,6 +16,7 @@ from aai_gateway.cli.usage_options import Asked, takes_filter
 from aai_gateway.core.budgets import dollars
 from aai_gateway.core.names import Names
 from aai_gateway.core.price_book import amount_text
+from aai_gateway.core.statements import no_formula
 from aai_gateway.core.usage_rows import BookedItem, UsageRow, booked_items
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _COLUMNS = (
     *("tags", "end_user", "global_region", "micros", "usd", "items"),
 )
 _LISTS = ("tags", "items")
+_TEXTS = ("team", "team_id", "key", "model", "end_user")
+"""Columns whose text somebody chose."""
 _HEADERS = (
     "Time (UTC)",
     "Team",
@@ -111,7 +114,9 @@ def _csv_lines(output: Output) -> Write:
 
     def write(row: UsageRow, names: Names) -> None:
         values = _values(row, names)
-        writer.writerow(values | {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS})
+        lists = {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
+        texts = {name: no_formula(values[name] or "") for name in _TEXTS}
+        writer.writerow(values | lists | texts)
 
     return write
 

@@ -20,6 +20,7 @@ from aai_gateway.core.speech_prices import (
     billable_options,
     price_speech,
     price_understanding,
+    require_few_names,
     speech_job_from,
     understanding_addons,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "price_chat",
     "price_speech",
     "price_understanding",
+    "require_few_names",
     "speech_job_from",
     "token_usage_from",
     "understanding_addons",

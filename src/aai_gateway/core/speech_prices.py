@@ -19,7 +19,7 @@ from typing import Any
 
 from aai_gateway.core.costs import FALLBACK, Cost, LineItem, line_item
 from aai_gateway.core.price_book import Price, PriceBook, in_force
-from aai_gateway.errors import PriceError
+from aai_gateway.errors import InvalidRequest, PriceError
 
 _FLAGS = (
     "speaker_labels",
@@ -66,6 +66,8 @@ _FREE_DOMAINS = ("", "general")
 UNDERSTANDING = "speech_understanding"
 """The request field whose tasks are add-ons; the `model` of what runs these alone."""
 _UNKNOWN = "unknown_options"
+MOST_NAMES = 100
+"""Models, tasks and switches that one request may name: each is priced, and kept for the bill."""
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_NAME = 64
 
@@ -103,6 +105,14 @@ def billable_options(request: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := _unknown_options(request):
         options[_UNKNOWN] = unknown
     return options
+
+
+def require_few_names(options: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for more names than a request can mean, in what `billable_options` kept."""
+    tasks = options.get(UNDERSTANDING, {}).get("request", {})
+    found = (options.get("speech_models", ()), options.get(_UNKNOWN, ()), tasks)
+    if any(len(names) > MOST_NAMES for names in found):
+        raise InvalidRequest(f"A request may name at most {MOST_NAMES} models, tasks or options.")
 
 
 def speech_job_from(

@@ -112,7 +112,7 @@ def to_csv(statement: Statement) -> str:
     writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     head = {
-        "team": _no_formula(statement.team),
+        "team": no_formula(statement.team),
         "team_id": statement.team_id or "",
         "month": statement.month,
     }
@@ -128,8 +128,8 @@ def _csv_rows(statement: Statement) -> Iterator[dict[str, str | int]]:
             "part": "line",
             "service": line.service,
             "region": line.region.value,
-            "model": _no_formula(line.model or ""),
-            "item": _no_formula(line.item),
+            "model": no_formula(line.model or ""),
+            "item": no_formula(line.item),
             "quantity": line.quantity,
             "unit": line.unit,
             "unit_price": amount_text(line.unit_price),
@@ -137,12 +137,13 @@ def _csv_rows(statement: Statement) -> Iterator[dict[str, str | int]]:
         }
     for part in PARTS:
         for share in statement.parts[part]:
-            name = _no_formula(share.name or "")
+            name = no_formula(share.name or "")
             yield {"part": part, "name": name, "jobs": share.jobs, "micros": share.micros}
     yield {"part": "total", "jobs": statement.jobs, "micros": statement.micros}
 
 
-def _no_formula(text: str) -> str:
+def no_formula(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: with an apostrophe in front where one would."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 

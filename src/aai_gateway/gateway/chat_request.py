@@ -17,6 +17,9 @@ from aai_gateway.errors import InvalidRequest
 MOVED = ("fallbacks", "fallback_config", "thinking")
 """Parameters of AssemblyAI's that LiteLLM would take for its own or refuse; they travel in `extra_body`."""
 
+MOST_FALLBACKS = 20
+"""Of AssemblyAI's own: what each may cost is estimated from the whole prompt."""
+
 CONTROLS = frozenset(
     {"api_version", "client", "custom_llm_provider", "extra_headers", "extra_query", "headers"}
     | {"litellm_credential_name", "litellm_params", "organization", "provider_specific_header"}
@@ -55,6 +58,8 @@ def check_form(data: Mapping[str, Any]) -> None:
     for name in _OWN_PLACE:
         if name in (extra or {}):
             raise InvalidRequest(f"extra_body may not carry {name}.")
+    if len(fallback_entries(data)) > MOST_FALLBACKS:
+        raise InvalidRequest(f"A request may name at most {MOST_FALLBACKS} fallbacks.")
     for name in _names(data):
         # A reader that ignores case would take these for the parameters that the gateway checks.
         if (plain := name.casefold()) != name and plain in _OURS:

@@ -18,7 +18,7 @@ import orjson
 from aai_gateway.core.attribution import Attribution
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.estimates import Length, likely_speech_cost
-from aai_gateway.core.prices import billable_options
+from aai_gateway.core.prices import billable_options, require_few_names
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller, is_upload_url, owns
 from aai_gateway.errors import InvalidRequest, Refused, UpstreamFailed
@@ -98,6 +98,7 @@ class Submissions:
             raise InvalidRequest("audio_url may not contain NUL.")
         headers["content-type"] = "application/json"
         intent = _intent(caller, region, audio_url, request, attribution)
+        require_few_names(intent.requested)
         webhook, body = taken_over(self._settings, self._secrets, intent, request, body)
         # The job costs money from the moment AssemblyAI has it.
         task = asyncio.ensure_future(self._submit(caller, intent, webhook, headers, query, body))

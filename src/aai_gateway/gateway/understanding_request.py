@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aai_gateway.core.operations import is_transcript_id
-from aai_gateway.core.prices import understanding_addons
+from aai_gateway.core.prices import require_few_names, understanding_addons
 from aai_gateway.errors import InvalidRequest, NotFound
 
 
@@ -27,7 +27,8 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
     """What a body asks for.
 
     Raises InvalidRequest for one that AssemblyAI could read differently than the gateway does (a reader that
-    ignores case takes `Transcript_ID` for `transcript_id`), and NotFound for an id that no transcript has.
+    ignores case takes `Transcript_ID` for `transcript_id`) or for too many tasks, and NotFound for
+    an id that no transcript has.
     """
     _require_plain(body, ("transcript_id", "speech_understanding"))
     understanding = body.get("speech_understanding")
@@ -44,6 +45,7 @@ def asked_of(body: Mapping[str, Any]) -> Asked:
         raise InvalidRequest("transcript_id must be a string.")
     if transcript_id is not None and not is_transcript_id(transcript_id):
         raise NotFound
+    require_few_names({"speech_understanding": understanding})
     return Asked(transcript_id, understanding_addons(request))
 
 
