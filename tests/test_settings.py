@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aai_gateway.core.regions import Region
+from aai_gateway.errors import ConfigurationError
 from aai_gateway.settings import load_settings
 
 
@@ -12,3 +13,18 @@ def test_an_empty_key_for_the_eu_is_none_of_its_own(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ASSEMBLYAI_EU_API_KEY", own)
     settings = load_settings()
     assert (key, "account-key") == (settings.account_key(Region.EU), settings.account_key(Region.US))
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    for name in ("MAX_BUDGET", "PUBLIC_URL", "READ_TIMEOUT", "LOG_FORMAT"):
+        monkeypatch.setenv(f"AAI_GATEWAY_{name}", "")
+    settings = load_settings()
+    assert (None, None) == (settings.max_budget, settings.public_url)
+    assert (60.0, "readable") == (settings.read_timeout, settings.log_format)
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0"])
+def test_no_time_span_leads_out_of_the_calendar(monkeypatch: pytest.MonkeyPatch, seconds: str):
+    monkeypatch.setenv("AAI_GATEWAY_RECOVER_AFTER", seconds)
+    with pytest.raises(ConfigurationError, match="AAI_GATEWAY_RECOVER_AFTER"):
+        load_settings()

@@ -27,7 +27,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=1_000_000_000)]
+"""Up to some thirty years, so that no moment is out of the calendar."""
 
 
 def _url(default: str) -> HttpUrl:
@@ -38,7 +39,11 @@ class Settings(BaseSettings):
     """Settings of the gateway process and of the command line. Seconds, bytes and URLs as named."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AAI_GATEWAY_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+        env_prefix="AAI_GATEWAY_",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     # AssemblyAI, as the gateway sees it
@@ -99,7 +104,7 @@ class Settings(BaseSettings):
     chat_hold_expiry: Seconds = Field(
         900.0, description="Seconds after which a completion that was never answered is on record as unknown."
     )
-    recover_after: Annotated[float, Field(ge=1)] = Field(
+    recover_after: Annotated[Seconds, Field(ge=1)] = Field(
         120.0,
         description="Seconds after which a submission without an answer is looked for at AssemblyAI; "
         "it is given up before.",
