@@ -16,6 +16,8 @@ from aai_gateway.cli.main import COMMANDS
 HEAVY = {"aiohttp", "alembic", "assemblyai", "chromadb", "httpx", "litellm", "openai", "pydantic_settings"}
 HEAVY |= {"sentence_transformers", "sqlalchemy", "starlette", "torch"}
 
+RUN = "from aai_gateway.cli.main import main; main()"
+
 
 def python(code, **environment):
     environment = {**os.environ, **environment}
@@ -162,3 +164,16 @@ def test_output_that_cannot_be_written_is_told():
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert result.returncode
     assert "No space left on device" in result.stderr
+
+
+def test_an_argument_that_is_not_utf8_is_told_as_one():
+    question = b"what \xff is it"
+    transcript_id = "8f6d2c1e-0000-4000-8000-000000000000"
+    result = subprocess.run(
+        [sys.executable, "-c", RUN, "ask", transcript_id, question, "--no-speakers", "--key", "sk-1"],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "AAI_GATEWAY_DEBUG": ""},
+    )
+    assert (1, b"") == (result.returncode, result.stdout)
+    assert result.stderr == b"aai-gateway: An argument is not UTF-8: 'what \\udcff is it'\n"

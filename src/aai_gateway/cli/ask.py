@@ -168,7 +168,10 @@ def _ids_and_question(words: list[str], preset: str | None) -> tuple[list[str], 
         return list(dict.fromkeys(words)), None
     *ids, question = words
     if (_ID if ids else _LIKE_AN_ID).fullmatch(question):
-        raise typer.BadParameter("Give either a question or --preset.")
+        raise typer.BadParameter(
+            f"What is to be asked? “{question}” reads as a transcript's id. "
+            "Give a question of several words, or --preset."
+        )
     return list(dict.fromkeys(ids)), question
 
 

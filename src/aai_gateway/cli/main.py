@@ -118,15 +118,22 @@ def main() -> None:
         if _debugging():
             raise
         ending.status = 1
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            typer.echo(f"aai-gateway: The output cannot be written: {error.strerror}.", err=True)
-            sys.exit(1)
-        typer.echo(
-            f"aai-gateway: unexpected {type(error).__name__}: {error}\n"
-            "This is a bug; AAI_GATEWAY_DEBUG=1 shows where.",
-            err=True,
+        said = _fault_outside(error) or (
+            f"unexpected {type(error).__name__}: {error}\nThis is a bug; AAI_GATEWAY_DEBUG=1 shows where."
         )
+        typer.echo(f"aai-gateway: {said}", err=True)
         sys.exit(1)
+
+
+def _fault_outside(error: Exception) -> str | None:
+    """What is wrong outside of this program, where that is what the error shows."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The output cannot be written: {error.strerror}."
+    if isinstance(error, UnicodeEncodeError):
+        for argument in sys.argv:
+            if any("\ud800" <= letter <= "\udfff" for letter in argument):
+                return f"An argument is not UTF-8: {argument!r}"
+    return None
 
 
 class QuickEnd:
