@@ -4,7 +4,7 @@ import pytest
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
-from aai_gateway.settings import load_settings
+from aai_gateway.settings import load_settings, unknown_settings
 
 
 @pytest.mark.parametrize(("own", "key"), [("", "account-key"), (" ", "account-key"), ("eu-key", "eu-key")])
@@ -28,3 +28,13 @@ def test_no_time_span_leads_out_of_the_calendar(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("AAI_GATEWAY_RECOVER_AFTER", seconds)
     with pytest.raises(ConfigurationError, match="AAI_GATEWAY_RECOVER_AFTER"):
         load_settings()
+
+
+def test_what_looks_like_a_setting_and_is_none_is_told(monkeypatch: pytest.MonkeyPatch):
+    kubernetes = ("PORT", "PORT_4000_TCP", "PORT_4000_TCP_ADDR", "SERVICE_HOST", "EU_SERVICE_PORT_HTTP")
+    for name in ("DATA_PATH", "COLOUR", "DATA_DIR", "DEBUG", *kubernetes):
+        monkeypatch.setenv(f"AAI_GATEWAY_{name}", "x")
+    assert [
+        "AAI_GATEWAY_COLOUR is no setting",
+        "AAI_GATEWAY_DATA_PATH is no setting; is it AAI_GATEWAY_DATA_DIR?",
+    ] == list(unknown_settings())

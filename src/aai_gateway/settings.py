@@ -7,7 +7,10 @@ use. `docs/settings.md` lists them all; a test holds the two together.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +33,9 @@ from aai_gateway.errors import ConfigurationError
 Seconds = Annotated[float, Field(gt=0, le=1_000_000_000)]
 """Up to some thirty years, so that no moment is out of the calendar."""
 
+_PREFIX = "AAI_GATEWAY_"
+_NO_SETTING = re.compile(r"(?:TEST_|(?:\w+_)?(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$))")
+
 
 def _url(default: str) -> HttpUrl:
     return HttpUrl(default)
@@ -39,7 +45,7 @@ class Settings(BaseSettings):
     """Settings of the gateway process and of the command line. Seconds, bytes and URLs as named."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AAI_GATEWAY_",
+        env_prefix=_PREFIX,
         env_ignore_empty=True,
         extra="ignore",
         populate_by_name=True,
@@ -287,6 +293,21 @@ def require_no_database() -> None:
         )
 
 
+def unknown_settings() -> Iterator[str]:
+    """What to say of each variable that looks like a setting and is none.
+
+    Not of those that Kubernetes sets of itself, which go by the name of a service.
+    """
+    names = (environment_name(field) for field in Settings.model_fields)
+    known = {name.removeprefix(_PREFIX) for name in (*names, "AAI_GATEWAY_DEBUG")}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(_PREFIX)
+        if name == variable or name in known or _NO_SETTING.match(name):
+            continue
+        nearest = get_close_matches(name, known, 1, 0.55)
+        yield f"{variable} is no setting" + "".join(f"; is it {_PREFIX}{near}?" for near in nearest)
+
+
 def environment_name(field: str) -> str:
     """The environment variable of a field (or of its alias)."""
     info = Settings.model_fields.get(field)
@@ -295,4 +316,4 @@ def environment_name(field: str) -> str:
     alias = info.validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
-    return str(alias) if alias else f"AAI_GATEWAY_{field.upper()}"
+    return str(alias) if alias else f"{_PREFIX}{field.upper()}"

@@ -315,6 +315,14 @@ def test_the_command_prints_each_and_fails_when_one_does(run, monkeypatch):
     assert "a-secret" not in result.output
 
 
+def test_a_variable_that_is_no_setting_is_told(run, monkeypatch):
+    monkeypatch.setenv("AAI_GATEWAY_REED_TIMEOUT", "5")
+    result = run("doctor")
+    assert "warn  settings: AAI_GATEWAY_REED_TIMEOUT is no setting; is it AAI_GATEWAY_READ_TIMEOUT?" in (
+        result.stdout
+    )
+
+
 def test_settings_that_cannot_be_used_end_it(run, monkeypatch):
     monkeypatch.setenv("AAI_GATEWAY_CONNECT_TIMEOUT", "-1")
     result = run("doctor", status=1)

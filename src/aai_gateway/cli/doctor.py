@@ -45,7 +45,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 def _checks() -> Iterator[Check]:
     from aai_gateway.cli import checks, ledger_checks, probes
-    from aai_gateway.settings import load_settings
+    from aai_gateway.settings import load_settings, unknown_settings
 
     yield checks.python_version()
     yield from checks.packages()
@@ -55,6 +55,7 @@ def _checks() -> Iterator[Check]:
         yield Check("settings", "fail", str(error))
         return
     yield Check("settings", "ok", "all can be used")
+    yield from (Check("settings", "warn", text) for text in unknown_settings())
     yield from checks.account_keys(settings)
     yield checks.data_folder(settings)
     yield asyncio.run(checks.store(settings))

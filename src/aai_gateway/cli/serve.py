@@ -197,7 +197,11 @@ def _become(arguments: Sequence[str]) -> NoReturn:
 
 
 def _tell(settings: Settings, host: str, port: int) -> None:
-    """Say on stderr what is being started."""
+    """Say on stderr what is being started, and which settings it is started without."""
+    from aai_gateway.settings import unknown_settings
+
+    for text in unknown_settings():
+        note(text)
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     note(f"Gateway on {base}; its store is {_public(settings.resolved_store_url)}")
     for region in ALL_REGIONS:
