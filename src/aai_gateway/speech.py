@@ -20,8 +20,8 @@ import assemblyai as aai
 import httpx
 from assemblyai.prerecorded.v2 import api
 
-from aai_gateway.core.regions import Region
-from aai_gateway.errors import ConfigurationError, Refused, TranscriptionFailed
+from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.errors import ConfigurationError, NotFound, Refused, TranscriptionFailed
 from aai_gateway.retries import delay_before_retry
 from aai_gateway.wire_errors import bare_key, broken_off, too_slow, unreachable, usable_url
 
@@ -97,11 +97,19 @@ def transcribe(
 def fetch(client: aai.Client, transcript_id: str) -> aai.Transcript:
     """The transcript with this id, once it is completed.
 
-    Raises Refused with AssemblyAI's text for an id that is not there, TranscriptionFailed, UpstreamFailed.
+    Raises NotFound for an id that is not there, with AssemblyAI's text and the client's region;
+    TranscriptionFailed, Refused, UpstreamFailed.
     """
     if not _TRANSCRIPT_ID.fullmatch(transcript_id):
         raise ConfigurationError(f"{transcript_id!r} is neither a file, an http(s) URL nor a transcript id.")
-    return _finished(client, transcript_id, lambda stage, id_: None, patient=False)
+    try:
+        return _finished(client, transcript_id, lambda stage, id_: None, patient=False)
+    except Refused as refused:
+        if refused.text != NotFound().text:
+            raise
+        prefix = client.settings.base_url.rpartition("/")[2]
+        where = [f" in the {one.value.upper()}" for one in ALL_REGIONS if one.speech_prefix == prefix]
+        raise NotFound(refused.text + "".join(where)) from refused
 
 
 def sentences(client: aai.Client, transcript: aai.Transcript) -> list[aai.Sentence]:

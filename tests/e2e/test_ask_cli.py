@@ -131,7 +131,7 @@ def test_a_preset_can_be_cited_and_another_teams_transcript_is_not_there(cli, ga
     summary = ("ask", transcript["id"], "--preset", "summary", "--cite")
     assert statements_in(cli(*summary, "--no-speakers").stdout)
     refused = cli(*summary, status=1, AAI_GATEWAY_KEY=gateway.team().key)
-    assert ("", "aai-gateway: Transcript lookup error, transcript id not found\n") == (
+    assert ("", "aai-gateway: Transcript lookup error, transcript id not found in the US\n") == (
         refused.stdout,
         refused.stderr,
     )

@@ -82,7 +82,7 @@ def test_topics_of_many_cost_what_was_said_and_are_not_asked_for_twice(cli, tran
 
     told = cli(*many, "no-such-transcript", "--dry-run", "--again", status=1)
     assert told.stdout.startswith("2 requests to ")
-    assert "no-such-transcript: Transcript lookup error, transcript id not found\n" in told.stderr
+    assert "no-such-transcript: Transcript lookup error, transcript id not found in the US\n" in told.stderr
     missing = cli(*many, "no-such-transcript", status=1)
     assert "no-such-transcript: transcript not found\n" in missing.stderr
     assert transcript["id"] in missing.stdout

@@ -102,7 +102,7 @@ def test_best_quotes_are_printed_with_their_cost(cli, gateway, transcript):
     assert re.match(r"1\. 0:0\S+ - 0:0\S+  Speaker [AB]  1\.00  verbatim\n", printed.stdout)
     assert "$0.0" in printed.stderr
     refused = cli("quotes", "best", transcript["id"], status=1, AAI_GATEWAY_KEY=gateway.team().key)
-    assert "aai-gateway: Transcript lookup error, transcript id not found\n" == refused.stderr
+    assert "aai-gateway: Transcript lookup error, transcript id not found in the US\n" == refused.stderr
 
 
 @pytest.mark.parametrize(
