@@ -168,13 +168,16 @@ def test_the_virtual_key_is_tried_in_both_regions(monkeypatch, statuses, status,
     assert "sk-a-secret" not in check.text
 
 
-def test_the_data_folder(data_dir):
+def test_the_data_folder(data_dir, monkeypatch):
     assert ("ok", True) == (
         checks.data_folder(load_settings()).status,
         "will be made" in checks.data_folder(load_settings()).text,
     )
     data_dir.mkdir(mode=0o700)
     assert "ok" == checks.data_folder(load_settings()).status
+    with monkeypatch.context() as patched:
+        patched.setattr(checks, "LOW_BYTES", 2**63)
+        assert "MB left" in checks.data_folder(load_settings()).text
     data_dir.chmod(0o755)
     assert "chmod 700" in checks.data_folder(load_settings()).text
     data_dir.rmdir()
@@ -200,6 +203,11 @@ def test_the_store_s_revision_is_compared(data_dir):
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
     connection.close()
     assert "warn" == asyncio.run(checks.store(load_settings())).status
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    check = asyncio.run(checks.store(load_settings()))
+    assert ("fail", True) == (check.status, "install a newer one" in check.text)
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = asyncio.run(checks.store(load_settings()))
     assert ("fail", True) == (check.status, "cannot be read" in check.text)

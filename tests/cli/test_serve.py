@@ -154,6 +154,13 @@ def test_the_emulator_is_kept_apart_from_the_books(data_dir, monkeypatch):
         assert f"http://llm-{region.value}" == settings.llm_url(region)
 
 
+def test_a_file_in_place_of_the_data_folder_is_said(data_dir):
+    data_dir.touch()
+    urls = EmulatorUrls(us="http://u", eu="http://e", llm_us="http://lu", llm_eu="http://le")
+    with pytest.raises(ConfigurationError, match=r"cannot be used: File exists\. Set AAI_G"):
+        serve.use_emulator(urls, "play key", data_dir)
+
+
 @pytest.fixture
 def serving(data_dir):
     """Start `serve` as a process of its own and wait until it answers: `(process, url)`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aai_gateway.settings import Settings
 
 PACKAGE = "aai-gateway"
+LOW_BYTES = 500_000_000
+"""Where less is free, a store that grows is soon full: nothing is forwarded that cannot be booked."""
 _OLDEST, _TOO_NEW = (3, 10), (3, 14)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?([^;]*)(?:;.*extra == ['\"]([a-z]+)['\"])?")
 _EXTRAS = {
@@ -90,6 +93,8 @@ def data_folder(settings: Settings) -> Check:
         return Check(name, "fail", f"{folder} cannot be written; set AAI_GATEWAY_DATA_DIR")
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         return Check(name, "warn", f"others can look into {folder}: chmod 700 {folder}")
+    if (free := shutil.disk_usage(folder).free) < LOW_BYTES:
+        return Check(name, "warn", f"the disk of {folder} has {free // 1_000_000} MB left")
     return Check(name, "ok", str(folder))
 
 
@@ -115,6 +120,9 @@ async def store(settings: Settings) -> Check:
         return Check(name, "ok", f"{shown} is empty; its tables are made at the first start")
     if found == REVISION:
         return Check(name, "ok", f"{shown} at revision {found}")
+    if found > REVISION:
+        text = f"{shown} is at revision {found}, which this release does not know; install a newer one"
+        return Check(name, "fail", text)
     return Check(
         name, "warn", f"{shown} is at revision {found}, this release's is {REVISION}; a start upgrades it"
     )

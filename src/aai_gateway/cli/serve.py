@@ -133,9 +133,17 @@ def fill_in_master_key(config: Mapping[str, Any], folder: Path) -> None:
 
 
 def use_emulator(urls: EmulatorUrls, account_key: str, data_path: Path) -> Path:
-    """Point this process at an emulator; the data folder that keeps its play money out of the books."""
+    """Point this process at an emulator; the data folder that keeps its play money out of the books.
+
+    Raises ConfigurationError when the data folder cannot be made.
+    """
     folder = data_path / "emulator"
-    data_path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    try:
+        data_path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {data_path} cannot be used: {error.strerror}. Set AAI_GATEWAY_DATA_DIR."
+        ) from None
     for name in ("AAI_GATEWAY_STORE_URL", "ASSEMBLYAI_EU_API_KEY"):
         os.environ.pop(name, None)
     os.environ.update(
