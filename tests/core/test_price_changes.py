@@ -20,7 +20,8 @@ from aai_gateway.core.price_changes import (
 from aai_gateway.core.price_overlays import merge, moments
 from aai_gateway.core.price_parsing import parse_overlay
 from aai_gateway.core.regions import Region
-from aai_gateway.price_book import load_price_book, read_yaml
+from aai_gateway.price_book import load_price_book
+from aai_gateway.strict_yaml import read_yaml
 
 BOOK = load_price_book()
 SONNET = "claude-sonnet-4-6"

@@ -114,6 +114,7 @@ def test_own_presets_come_from_a_file_beside_the_guides(tmp_path):
         ("a: [b", "cannot be read"),
         ("poem: 3", "'poem' and its prompt must be text"),
         ("poem:", "'poem' and its prompt must be text"),
+        ("poem: Long.\npoem: Short.", "cannot be read: line 2: poem is written twice"),
         ("No: Say no.", "False and its prompt must be text"),
     ],
 )

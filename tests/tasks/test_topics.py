@@ -140,6 +140,7 @@ def test_an_own_list_comes_from_yaml(tmp_path, content, expected):
         ("'!!': x\n", "put it in quotes"),
         ("- Sun\n- sun!\n", "'Sun' twice"),
         ("- Sun\n- Sun\n", "'Sun' twice"),
+        ("Sun: warm\nRain: wet\nSun: hot\n", "cannot be read: line 3: Sun is written twice"),
     ],
 )
 def test_a_list_that_cannot_be_used_says_why(tmp_path, content, reason):

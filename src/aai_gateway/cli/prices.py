@@ -32,7 +32,8 @@ from aai_gateway.core.price_overlays import merge, moments
 from aai_gateway.core.price_parsing import parse_overlay
 from aai_gateway.core.regions import ALL_REGIONS, Region
 from aai_gateway.errors import PriceError
-from aai_gateway.price_book import load_price_book, read_yaml
+from aai_gateway.price_book import load_price_book
+from aai_gateway.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -309,9 +310,9 @@ def _own_prices(file: Path) -> dict[str, Any]:
         raise PriceError(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise PriceError(f"{file} cannot be read: it is no text in UTF-8.") from None
-    except PriceError as error:
+    except (PriceError, ValueError) as error:
         raise PriceError(f"{file}: {error}") from None
-    body = {name: _plain(part) for name, part in dict(data).items() if name != "sources"}  # type: ignore[call-overload]  # parse_overlay took it
+    body = {name: _plain(part) for name, part in data.items() if name != "sources"}
     if not any(body.values()):
         raise PriceError(f"{file} holds no prices.")
     return body

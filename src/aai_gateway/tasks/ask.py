@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.strict_yaml import read_yaml
 
 PRESETS = {
     "summary": "Provide a brief summary of the transcript.",
@@ -41,8 +40,8 @@ def load_presets(path: Path) -> dict[str, str]:
     Raises ConfigurationError for a file that is not such a mapping.
     """
     try:
-        data = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
-    except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
+        data = read_yaml(path.expanduser().read_text(encoding="utf-8"))
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"The presets in {path} cannot be read: {reason}") from None
     if not isinstance(data, dict) or not data:

@@ -14,10 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.strict_yaml import read_yaml
 from aai_gateway.structured import Form, ask_for, json_values
 
 LIST_NAMES = ("news", "support")
@@ -55,14 +54,14 @@ def load_topics(name: str) -> dict[str, str]:
     """
     if name in LIST_NAMES:
         packaged = files("aai_gateway.tasks").joinpath("topics.yaml").read_text(encoding="utf-8")
-        return dict(yaml.safe_load(packaged)[name])
+        return _checked(read_yaml(packaged)[name], name)
     try:
-        data = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
+        data = read_yaml(Path(name).expanduser().read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no topic list {name}: give news, support or a YAML file."
         ) from None
-    except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"The topic list {name} cannot be read: {reason}") from None
     return _checked(data, name)
