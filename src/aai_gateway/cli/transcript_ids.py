@@ -20,11 +20,14 @@ MOST_SHOWN = 20
 
 
 def read_ids(ids: Sequence[str] | None) -> list[str]:
-    """The ids, each once, in their order; those of stdin where `-` stands. Raises ConfigurationError."""
+    """The ids, each once, in their order; those of stdin where `-` stands. What begins with # is none.
+
+    Raises ConfigurationError.
+    """
     found: list[str] = []
     for one in ids or ():
         found += _from_stdin() if one == "-" else [one]
-    return [one for one in dict.fromkeys(line.strip() for line in found) if one]
+    return [one for one in dict.fromkeys(line.strip() for line in found) if one and one[0] != "#"]
 
 
 def _from_stdin() -> list[str]:
