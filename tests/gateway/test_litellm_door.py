@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aai_gateway.errors import ClientTooSlow, StoreError, Unauthenticated
+from aai_gateway.errors import BudgetExceeded, ClientTooSlow, StoreError, Unauthenticated
 from aai_gateway.gateway.data_plane import DataPlane, notes
 from aai_gateway.gateway.litellm_door import UNKNOWN_CALLER_LIMIT, LiteLLMDoor
 from aai_gateway.gateway.wire import Message, Receive, Scope, Send, body_chunks, respond, respond_json
@@ -140,6 +140,15 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
     assert 500 == (await ask(stumbling, [b"{}"], "/config/update"))[0]
     with pytest.raises(RuntimeError):
         await ask(raising, [b"{}"], "/config/update")
+
+
+async def test_a_refusal_of_the_gateways_that_litellm_wraps_stays_what_it_is():
+    async def wrapping(scope: Scope, receive: Receive, send: Send) -> None:
+        notes().refusal = BudgetExceeded("Budget has been exceeded!")
+        await respond_json(send, 500, {"error": {"message": "APIConnectionError: Budget has been exceeded!"}})
+
+    status, body = await ask(wrapping)
+    assert (422, "Budget has been exceeded!") == (status, text_of(body))
 
 
 async def test_a_failure_of_a_provider_stays_what_it_is():

@@ -29,7 +29,7 @@ from aai_gateway.core.tenancy import (
     require_may_write,
     require_owner,
 )
-from aai_gateway.errors import Forbidden, GatewayError, NotFound, Unauthenticated
+from aai_gateway.errors import BudgetExceeded, Forbidden, GatewayError, NotFound, Unauthenticated
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
 from aai_gateway.gateway.chat_wire import Wire
@@ -124,6 +124,7 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         except NotFound:
             raise litellm_host.transcript_not_found(_bare(kwargs)) from None
         except GatewayError as error:
+            notes().refusal = error
             raise litellm_host.openai_error(error) from None
         return steered
 
@@ -259,7 +260,11 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         for earlier in (details.get(_CALL), notes().waiting):
             if isinstance(earlier, Completion) and not earlier.is_sent:
                 completion.take_over(earlier)
-        await completion.hold()
+        try:
+            await completion.hold()
+        except BudgetExceeded:
+            await completion.release()  # what the route around it holds
+            raise
         details[_CALL] = completion
         return completion
 

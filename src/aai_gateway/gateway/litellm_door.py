@@ -209,7 +209,10 @@ async def _refuse(send: Send, error: GatewayError) -> None:
     await respond_json(send, int(told.code), {"error": told.to_dict()}, headers)
 
 
-def _stumbled(message: str) -> InvalidRequest:
+def _stumbled(message: str) -> GatewayError:
+    """What the client hears: the gateway's own refusal, if that is what LiteLLM stumbled over."""
+    if (refusal := notes().refusal) is not None:
+        return refusal
     reason = message.partition("\n")[0][:_LONGEST_MESSAGE].rstrip(".")
     log.warning("LiteLLM failed on a request before anything was sent: %s", reason)
     return InvalidRequest(f"The request cannot be served as it is: {reason}.")
