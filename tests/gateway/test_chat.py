@@ -198,9 +198,12 @@ async def test_a_chat_call_that_does_not_fit_gives_back_the_hold_of_the_route_ar
     assert [] == await house.holds()
 
 
-async def test_a_call_that_is_no_chat_is_not_held(house: House) -> None:
-    assert await house.allow("aembedding", input="Hello.") is not None
+@pytest.mark.parametrize("call_type", ["aembedding", "aimage_generation", "amoderation", "aspeech"])
+async def test_a_call_that_is_no_chat_is_not_let_out(house: House, call_type: str) -> None:
+    with pytest.raises(ProxyException) as refused:
+        await house.allow(call_type, input="Hello.")
 
+    assert "404" == refused.value.code
     assert [] == await house.holds()
 
 
