@@ -342,6 +342,17 @@ def test_a_web_socket_is_refused(gateway: GatewayProcess, stranger: TeamAccess, 
     assert 403 == httpx.get(f"{gateway.url}{path}", headers=upgrade, timeout=60).status_code
 
 
+@pytest.mark.parametrize("key", [None, "sk-team", "Basic c2stdGVhbTpzay10ZWFt"])
+def test_litellms_route_for_langfuse_is_nobodys(
+    gateway: GatewayProcess, stranger: TeamAccess, key: str | None
+) -> None:
+    headers = {} if key is None else {"Authorization": key.replace("sk-team", stranger.key)}
+
+    response = httpx.get(f"{gateway.url}/langfuse/api/public/traces", headers=headers, timeout=30)
+
+    assert 401 == response.status_code, response.text
+
+
 @pytest.mark.parametrize("path", ["/model/info", "/v1/model/info", "/model_group/info", "/v1/models"])
 def test_what_describes_models_does_not_show_the_account_key(
     gateway: GatewayProcess, stranger: TeamAccess, emulator: Emulator, path: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aai_gateway.core.tenancy import MASTER
 from aai_gateway.errors import BudgetExceeded, ClientTooSlow, StoreError, Unauthenticated
 from aai_gateway.gateway.data_plane import DataPlane, notes
 from aai_gateway.gateway.litellm_door import UNKNOWN_CALLER_LIMIT, LiteLLMDoor
@@ -131,6 +132,7 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
         await respond_json(send, 500, {"error": {"message": "got multiple values for 'self'"}})
 
     async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        notes().caller = MASTER
         raise RuntimeError("wrapped") from ValueError("got multiple values for 'self'")
 
     for inner in (stumbling, raising):
@@ -140,6 +142,15 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
     assert 500 == (await ask(stumbling, [b"{}"], "/config/update"))[0]
     with pytest.raises(RuntimeError):
         await ask(raising, [b"{}"], "/config/update")
+
+
+async def test_a_failure_over_a_request_without_a_known_key_is_a_401():
+    """LiteLLM's route for Langfuse takes apart a header that need not be there."""
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'replace'")
+
+    assert 401 == (await ask(failing, [b"{}"], "/langfuse/api/public/ingestion"))[0]
 
 
 async def test_a_refusal_of_the_gateways_that_litellm_wraps_stays_what_it_is():

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from aai_gateway.core.model_requests import require_readable, require_readable_headers
 from aai_gateway.core.presented import key_of_request
-from aai_gateway.errors import GatewayError, InvalidRequest, Refused
+from aai_gateway.errors import GatewayError, InvalidRequest, Refused, Unauthenticated
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.data_plane import notes
 from aai_gateway.gateway.wire import (
@@ -75,9 +75,13 @@ class LiteLLMDoor:
             await self._inner(scope, passing.receive, passing.send)
         except Exception as error:
             if passing.trouble is None:
-                if not passing.may_stumble:
+                if passing.may_stumble:
+                    await _refuse(send, _stumbled(str(_first_cause(error))))
+                elif notes().caller is None and not passing.started:
+                    log.warning("LiteLLM failed before it knew who asks: %r", scope["path"])
+                    await _refuse(send, Unauthenticated())
+                else:
                     raise
-                await _refuse(send, _stumbled(str(_first_cause(error))))
                 return
         if passing.trouble is not None and not passing.started:
             await _refuse(send, passing.trouble)
