@@ -16,7 +16,7 @@ from aai_gateway.gateway.wire import Message, Receive, Scope, Send, body_chunks,
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model": "assemblyai/gpt-5", "messages": []}'
-LIMIT = 200_000
+LIMIT = 300_000
 Inner = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -142,6 +142,14 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
     assert 500 == (await ask(stumbling, [b"{}"], "/config/update"))[0]
     with pytest.raises(RuntimeError):
         await ask(raising, [b"{}"], "/config/update")
+
+
+async def test_tokens_to_embed_may_be_many():
+    tokens = b'{"model": "openai/text-embedding-3-small", "input": [[%s]]}' % b",".join([b"1"] * 60_000)
+
+    assert 200 == (await ask(echo, [tokens], "/v1/embeddings"))[0]
+    status, body = await ask(echo, [tokens])
+    assert (400, "The request body holds more than 50,000 values.") == (status, text_of(body))
 
 
 async def test_a_failure_over_a_request_without_a_known_key_is_a_401():

@@ -19,6 +19,7 @@ from aai_gateway.errors import GatewayError, InvalidRequest, Refused, Unauthenti
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.data_plane import notes
 from aai_gateway.gateway.wire import (
+    MOST_VALUES,
     ASGIApp,
     ClientGone,
     Message,
@@ -38,8 +39,12 @@ log = logging.getLogger("aai_gateway")
 UNKNOWN_CALLER_LIMIT = 64 * 1024
 """Bytes that are kept of a body before its sender has shown a key that is known."""
 
+MOST_TOKENS = 1_000_000
+"""Values of a body of texts to embed: clients send them as tokens, a thousand texts at once."""
+
 _LONGEST_MESSAGE = 300
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_TAKES_TOKENS = re.compile(r".*/embeddings")
 _TAKES_FILES = re.compile(r".*/(?:audio/transcriptions|images/edits)")
 _NAMES_MODEL = re.compile(r".*/(?:engines|deployments|models)/.+|.*/moderations")
 """Routes whose body need not name a model: the path does, or the provider has one of its own."""
@@ -108,7 +113,8 @@ class LiteLLMDoor:
             return _streamed(receive, self._body_limit)
         body = await self._read(scope, receive)
         if body or model_route:
-            data = parse_json_object(body)
+            takes_tokens = _TAKES_TOKENS.fullmatch(scope["path"]) is not None
+            data = parse_json_object(body, MOST_TOKENS if takes_tokens else MOST_VALUES)
             if model_route:
                 require_readable(data, names_model=_NAMES_MODEL.fullmatch(scope["path"]) is not None)
         return _replayed(body, receive)
