@@ -83,7 +83,7 @@ class LiteLLMDoor:
                 if passing.may_stumble:
                     await _refuse(send, _stumbled(str(_first_cause(error))))
                 elif notes().caller is None and not passing.started:
-                    log.warning("LiteLLM failed before it knew who asks: %r", scope["path"])
+                    log.warning("LiteLLM failed on a request before it knew who asks")
                     await _refuse(send, Unauthenticated())
                 else:
                     raise
