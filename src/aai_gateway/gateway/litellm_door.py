@@ -33,6 +33,7 @@ from aai_gateway.gateway.wire import (
     require_length_within,
     respond_json,
 )
+from aai_gateway.wire_errors import own_words
 
 log = logging.getLogger("aai_gateway")
 
@@ -136,7 +137,8 @@ class _Passing:
 
     On a route of a model, a 500 before anything went to a provider says that LiteLLM stumbled over the
     request: `self`, say, is no parameter that it can take. That is answered as the 400 that it is. What fails
-    in the gateway itself is a 503 before it gets here.
+    in the gateway itself is a 503 before it gets here. After that a 500 may be a refusal of AssemblyAI's, as
+    LiteLLM tells it on Gemini's routes.
     """
 
     def __init__(self, receive: Receive, send: Send, is_model_route: bool) -> None:
@@ -150,7 +152,8 @@ class _Passing:
     @property
     def may_stumble(self) -> bool:
         """Whether a failure now is one over the request."""
-        return self._is_model_route and not self.started and not notes().handed_on
+        is_refused = _refused_status() is not None or not notes().handed_on
+        return self._is_model_route and not self.started and is_refused
 
     async def receive(self) -> Message:
         try:
@@ -219,10 +222,18 @@ async def _refuse(send: Send, error: GatewayError) -> None:
     await respond_json(send, int(told.code), {"error": told.to_dict()}, headers)
 
 
+def _refused_status() -> int | None:
+    """The status of AssemblyAI's last refusal, unless that says no more than a 500 does."""
+    status = (notes().refused or (500,))[0]
+    return status if status >= 400 and status != 500 else None
+
+
 def _stumbled(message: str) -> GatewayError:
-    """What the client hears: the gateway's own refusal, if that is what LiteLLM stumbled over."""
+    """What the client hears: the gateway's own refusal or AssemblyAI's, if LiteLLM stumbled over one."""
     if (refusal := notes().refusal) is not None:
         return refusal
+    if notes().handed_on:
+        return Refused(own_words(message), status=_refused_status())
     reason = message.partition("\n")[0][:_LONGEST_MESSAGE].rstrip(".")
     log.warning("LiteLLM failed on a request before anything was sent: %s", reason)
     return InvalidRequest(f"The request cannot be served as it is: {reason}.")
