@@ -24,6 +24,8 @@ CHAT: dict[str, Any] = {"model": "assemblyai/gpt-5", "messages": [HI]}
         {"response_format": {"type": "json_object"}},
         {"response_format": None},
         {"timeout": 5, "stream_timeout": "5.5", "request_timeout": None},
+        {"fallbacks": ["x"] * 20, "context_window_fallbacks": [{"a": ["x"] * 20}], "num_retries": 10},
+        {"fallbacks": [{"model": "x", "messages": [HI] * 30}], "num_retries": None},
         {"temperature": "AssemblyAI is the judge of it", "max_tokens": -1},
     ],
 )
@@ -57,6 +59,12 @@ def test_what_litellm_can_read_passes(changes: dict[str, Any]):
         ({"timeout": True}, "timeout must be a number of seconds above 0."),
         ({"timeout": -1}, "timeout must be a number of seconds above 0."),
         ({"stream_timeout": "nan"}, "stream_timeout must be a number of seconds above 0."),
+        ({"fallbacks": ["x"] * 21}, "A request may name at most 20 fallbacks."),
+        ({"context_window_fallbacks": [{"a": ["x"] * 21}]}, "A request may name at most 20 fallbacks."),
+        ({"content_policy_fallbacks": [{"a": ["x"]}] * 21}, "A request may name at most 20 fallbacks."),
+        ({"num_retries": 11}, "num_retries must be a number from 0 to 10."),
+        ({"num_retries": "2"}, "num_retries must be a number from 0 to 10."),
+        ({"num_retries": True}, "num_retries must be a number from 0 to 10."),
         ({"request_timeout": []}, "request_timeout must be a number of seconds above 0."),
     ],
 )
@@ -73,7 +81,9 @@ def test_a_path_may_name_the_model():
 
 
 def test_litellms_headers_are_numbers():
-    require_readable_headers({"x-litellm-timeout": "5", "x-litellm-num-retries": "2", "x-other": "x"})
+    with pytest.raises(InvalidRequest, match="from 0 to 10"):
+        require_readable_headers({"x-litellm-num-retries": "11"})
+    require_readable_headers({"x-litellm-timeout": "5", "x-litellm-num-retries": "10", "x-other": "x"})
     for name in ("x-litellm-timeout", "x-litellm-stream-timeout", "x-litellm-num-retries"):
         for value in ("abc", "-1", "", "1e999", "\xff"):
             with pytest.raises(InvalidRequest) as caught:

@@ -38,6 +38,8 @@ SCHEMA = {
     },
 }
 
+CONTENTS = [{"role": "user", "parts": [{"text": "Hello."}]}]
+
 
 @pytest.fixture(scope="module")
 def team(gateway: GatewayProcess) -> TeamAccess:
@@ -218,13 +220,14 @@ def test_assemblyai_sdk_chats_through_the_proxy(gateway: GatewayProcess, team: T
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
-        ("chat/completions", {"messages": MESSAGES}),
-        ("chat/completions", {"messages": MESSAGES, "model": "eu.assemblyai/claude-sonnet-4-6"}),
-        ("messages", {"messages": MESSAGES, "max_tokens": 9}),
-        ("responses", {"input": "x"}),
-        ("completions", {"prompt": "x"}),
+        ("v1/chat/completions", {"messages": MESSAGES}),
+        ("v1/chat/completions", {"messages": MESSAGES, "model": "eu.assemblyai/claude-sonnet-4-6"}),
+        ("v1/messages", {"messages": MESSAGES, "max_tokens": 9}),
+        ("v1/responses", {"input": "x"}),
+        ("v1/completions", {"prompt": "x"}),
+        (f"v1beta/models/{SONNET}:generateContent", {"contents": CONTENTS}),
     ],
-    ids=["chat", "chat in the EU", "messages", "responses", "completions"],
+    ids=["chat", "chat in the EU", "messages", "responses", "completions", "gemini"],
 )
 def test_a_refusal_comes_back_at_once_with_its_retry_after(
     gateway: GatewayProcess,
@@ -240,11 +243,26 @@ def test_a_refusal_comes_back_at_once_with_its_retry_after(
     before = len(chat_requests(emulator))
 
     body = {"model": SONNET, "stream": stream, **asked}
-    response = httpx.post(f"{gateway.url}/v1/{path}", json=body, headers=team.bearer, timeout=60)
+    response = httpx.post(f"{gateway.url}/{path}", json=body, headers=team.bearer, timeout=60)
 
     assert status == response.status_code
     assert "17" == response.headers["retry-after"]
     assert before + 1 == len(chat_requests(emulator))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent"])
+def test_a_refusal_that_litellm_makes_a_500_of_comes_back_as_it_was(
+    gateway: GatewayProcess, team: TeamAccess, emulator: Emulator, method: str, status: int
+) -> None:
+    fault = {"path": "/v1/chat/completions", "status": status, "error": "because of this"}
+    httpx.post(f"{emulator.urls.llm_us}/_emulator/faults", json=fault).raise_for_status()
+
+    url = f"{gateway.url}/v1beta/models/{SONNET}:{method}"
+    response = httpx.post(url, json={"contents": CONTENTS}, headers=team.bearer, timeout=60)
+
+    assert status == response.status_code
+    assert "because of this" == response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("status", [500, 503])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -101,6 +102,22 @@ def test_what_does_not_fit_is_refused_as_litellm_refuses(
         assert "budget_exceeded" == response.json()["error"]["type"]
         assert "422" == response.json()["error"]["code"]
     assert ([], []) == (held(gateway, team), booked(gateway, team))
+
+
+@streamed
+@every_route
+def test_at_the_edge_of_a_budget_a_request_is_answered_or_refused_and_nothing_stays_held(
+    gateway: GatewayProcess, path: str, stream: bool
+) -> None:
+    """What a route asks for, and the chat that LiteLLM makes of it, are not estimated alike."""
+    refused = post(gateway, gateway.team(max_budget=0.000001), path, stream=stream)
+    [likely] = re.findall(r"likely to cost \$([0-9.]+[0-9])", refused.json()["error"]["message"])
+    team = gateway.team(max_budget=float(likely))
+
+    response = post(gateway, team, path, stream=stream)
+
+    assert response.status_code in (200, 422), response.text
+    assert [] == held(gateway, team)
 
 
 def test_a_shorter_answer_fits_where_a_longer_one_does_not(gateway: GatewayProcess) -> None:

@@ -320,6 +320,39 @@ def test_other_routes_are_the_master_keys(
     assert 403 == response.status_code, response.text
 
 
+@pytest.mark.parametrize("path", ["/v1/moderations", "/v1/images/generations", "/v1/audio/speech"])
+def test_what_the_llm_gateway_does_not_have_is_not_asked_of_it(
+    gateway: GatewayProcess, stranger: TeamAccess, emulator: Emulator, path: str
+) -> None:
+    before = len(emulator.requests)
+    body = {"model": SONNET, "input": "Hello.", "prompt": "A fox.", "voice": "alloy"}
+
+    response = httpx.post(f"{gateway.url}{path}", json=body, headers=stranger.bearer, timeout=30)
+
+    assert 404 == response.status_code, response.text
+    assert [] == [request for request in emulator.requests[before:] if request.path == path]
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/responses", "/openai/v1/responses"])
+def test_a_web_socket_is_refused(gateway: GatewayProcess, stranger: TeamAccess, path: str) -> None:
+    """What comes over one would pass by the limits of requests, bodies and JSON."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    upgrade |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **stranger.bearer}
+
+    assert 403 == httpx.get(f"{gateway.url}{path}", headers=upgrade, timeout=60).status_code
+
+
+@pytest.mark.parametrize("key", [None, "sk-team", "Basic c2stdGVhbTpzay10ZWFt"])
+def test_litellms_route_for_langfuse_is_nobodys(
+    gateway: GatewayProcess, stranger: TeamAccess, key: str | None
+) -> None:
+    headers = {} if key is None else {"Authorization": key.replace("sk-team", stranger.key)}
+
+    response = httpx.get(f"{gateway.url}/langfuse/api/public/traces", headers=headers, timeout=30)
+
+    assert 401 == response.status_code, response.text
+
+
 @pytest.mark.parametrize("path", ["/model/info", "/v1/model/info", "/model_group/info", "/v1/models"])
 def test_what_describes_models_does_not_show_the_account_key(
     gateway: GatewayProcess, stranger: TeamAccess, emulator: Emulator, path: str

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 
 import jsonschema
@@ -213,3 +214,9 @@ def test_action_items_without_obligations_are_what_stands_out() -> None:
     )
 
     assert "" != answer(prompt)
+
+
+def test_a_long_text_without_an_end_is_answered_at_once():
+    started = time.perf_counter()
+    answer(read_prompt([Message("user", "a" * 200_000)]))
+    assert time.perf_counter() - started < 5

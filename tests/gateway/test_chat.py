@@ -184,9 +184,26 @@ async def test_the_chat_call_takes_over_the_hold_of_the_route_around_it(house: H
     assert first.micros > second.micros
 
 
-async def test_a_call_that_is_no_chat_is_not_held(house: House) -> None:
-    assert await house.allow("aembedding", input="Hello.") is not None
+async def test_a_chat_call_that_does_not_fit_gives_back_the_hold_of_the_route_around_it(house: House) -> None:
+    around = await house.allow("aresponses", messages=None, input="Hello.", max_output_tokens=10)
+    assert around is not None
+    [hold] = await house.holds()
+    async with house.gateway.store.write() as connection:
+        await teams.update(connection, "t", budget=Budget(max_micros=hold.micros))
 
+    with pytest.raises(ProxyException) as refused:
+        await house.allow(litellm_logging_obj=around["litellm_logging_obj"], max_tokens=100)
+
+    assert ("budget_exceeded", "422") == (refused.value.type, refused.value.code)
+    assert [] == await house.holds()
+
+
+@pytest.mark.parametrize("call_type", ["aembedding", "aimage_generation", "amoderation", "aspeech"])
+async def test_a_call_that_is_no_chat_is_not_let_out(house: House, call_type: str) -> None:
+    with pytest.raises(ProxyException) as refused:
+        await house.allow(call_type, input="Hello.")
+
+    assert "404" == refused.value.code
     assert [] == await house.holds()
 
 

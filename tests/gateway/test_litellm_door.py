@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from aai_gateway.errors import ClientTooSlow, StoreError, Unauthenticated
+from aai_gateway.core.tenancy import MASTER
+from aai_gateway.errors import BudgetExceeded, ClientTooSlow, StoreError, Unauthenticated
 from aai_gateway.gateway.data_plane import DataPlane, notes
 from aai_gateway.gateway.litellm_door import UNKNOWN_CALLER_LIMIT, LiteLLMDoor
 from aai_gateway.gateway.wire import Message, Receive, Scope, Send, body_chunks, respond, respond_json
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model": "assemblyai/gpt-5", "messages": []}'
-LIMIT = 200_000
+LIMIT = 300_000
 Inner = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -131,6 +132,7 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
         await respond_json(send, 500, {"error": {"message": "got multiple values for 'self'"}})
 
     async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        notes().caller = MASTER
         raise RuntimeError("wrapped") from ValueError("got multiple values for 'self'")
 
     for inner in (stumbling, raising):
@@ -140,6 +142,32 @@ async def test_a_failure_before_anything_was_sent_is_one_over_the_request():
     assert 500 == (await ask(stumbling, [b"{}"], "/config/update"))[0]
     with pytest.raises(RuntimeError):
         await ask(raising, [b"{}"], "/config/update")
+
+
+async def test_tokens_to_embed_may_be_many():
+    tokens = b'{"model": "openai/text-embedding-3-small", "input": [[%s]]}' % b",".join([b"1"] * 60_000)
+
+    assert 200 == (await ask(echo, [tokens], "/v1/embeddings"))[0]
+    status, body = await ask(echo, [tokens])
+    assert (400, "The request body holds more than 50,000 values.") == (status, text_of(body))
+
+
+async def test_a_failure_over_a_request_without_a_known_key_is_a_401():
+    """LiteLLM's route for Langfuse takes apart a header that need not be there."""
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'replace'")
+
+    assert 401 == (await ask(failing, [b"{}"], "/langfuse/api/public/ingestion"))[0]
+
+
+async def test_a_refusal_of_the_gateways_that_litellm_wraps_stays_what_it_is():
+    async def wrapping(scope: Scope, receive: Receive, send: Send) -> None:
+        notes().refusal = BudgetExceeded("Budget has been exceeded!")
+        await respond_json(send, 500, {"error": {"message": "APIConnectionError: Budget has been exceeded!"}})
+
+    status, body = await ask(wrapping)
+    assert (422, "Budget has been exceeded!") == (status, text_of(body))
 
 
 async def test_a_failure_of_a_provider_stays_what_it_is():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import socketserver
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -109,3 +112,32 @@ async def test_what_goes_wrong_is_told_in_a_few_words(receiver: Receiver):
         )
         secure = receiver.server.url.replace("http:", "https:")
         assert Answer(error="TLS failed") == await post(session, secure, {}, b"", LOOPBACK)
+
+
+@contextmanager
+def answering(*, hints: int) -> Iterator[str]:
+    """The URL of a server that says "103 Early Hints" so often before its answer."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            with suppress(OSError):
+                for _ in range(hints // 1000):
+                    self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000)
+                self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * (hints % 1000))
+                self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+async def test_hints_before_the_answer_are_not_read_for_ever():
+    async with receivers_session(LOOPBACK) as session:
+        with answering(hints=3) as url:
+            assert Answer(204) == await post(session, url, {}, b"{}", LOOPBACK)
+        with answering(hints=100_000) as url:
+            assert Answer(error="no valid answer") == await post(session, url, {}, b"{}", LOOPBACK)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from functools import reduce
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from aai_gateway.errors import ClientTooSlow, InvalidRequest, Refused
 from aai_gateway.gateway.wire import (
+    MOST_VALUES,
     ClientGone,
     Message,
     Receive,
@@ -167,3 +169,25 @@ def test_json_that_two_readers_might_read_differently_is_refused(body: bytes):
 )
 def test_other_json_is_read(body: bytes, value: dict[str, Any]):
     assert value == parse_json_object(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": [%s]}' % b",".join([b"[]"] * MOST_VALUES),
+        b'{"a": {%s}}' % b",".join(b'"%d": 1' % i for i in range(MOST_VALUES)),
+        b'{"a": [%s]}' % b",".join([rb'"\\", 1, "\""'] * MOST_VALUES),
+        b'{"a": "%s"}' % (b'","' * 3 * MOST_VALUES),
+    ],
+    ids=["containers", "members", "escapes", "texts"],
+)
+def test_more_values_than_anybody_needs_are_refused(body: bytes):
+    with pytest.raises(InvalidRequest, match="holds more than 50,000 values"):
+        parse_json_object(body)
+
+
+@pytest.mark.parametrize("text", [",", "[{,", '",', '\\",', "\\\\,", '\\,"['])
+def test_what_stands_in_a_text_is_no_value(text: str):
+    value = {"a": text * MOST_VALUES, "b": [1, text, {"c": text}]}
+
+    assert value == parse_json_object(json.dumps(value).encode())

@@ -13,6 +13,12 @@ from typing import Any
 
 from aai_gateway.errors import InvalidRequest
 
+MOST_FALLBACKS = 20
+"""Models that one request may fall back to, by LiteLLM or at AssemblyAI. Each may be a request of its own,
+and what each may cost is estimated from the whole prompt."""
+MOST_RETRIES = 10
+
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _SECONDS = ("timeout", "request_timeout", "stream_timeout")
 _TEXT_OR_LIST = ("input", "prompt")
 _OBJECTS = ("messages", "tools", "functions")
@@ -35,6 +41,11 @@ def require_readable(data: Mapping[str, Any], *, names_model: bool) -> None:
     for name in _SECONDS:
         if not _is_seconds(data.get(name)):
             raise InvalidRequest(f"{name} must be a number of seconds above 0.")
+    for name in _FALLBACKS:
+        _require_few_fallbacks(data.get(name))
+    retries = data.get("num_retries")
+    if retries is not None and (type(retries) is not int or not 0 <= retries <= MOST_RETRIES):
+        raise InvalidRequest(f"num_retries must be a number from 0 to {MOST_RETRIES}.")
     for position, message in enumerate(data.get("messages") or ()):
         _require_message(f"messages[{position}]", message)
 
@@ -45,8 +56,19 @@ def require_readable_headers(headers: Mapping[str, str]) -> None:
         if not _is_seconds(headers.get(name)):
             raise InvalidRequest(f"{name} must be a number of seconds above 0.")
     retries = headers.get("x-litellm-num-retries", "0")
-    if not (retries.isascii() and retries.isdigit() and len(retries) < 4):
-        raise InvalidRequest("x-litellm-num-retries must be a number from 0 to 999.")
+    if not (retries.isascii() and retries.isdigit() and len(retries) < 4 and int(retries) <= MOST_RETRIES):
+        raise InvalidRequest(f"x-litellm-num-retries must be a number from 0 to {MOST_RETRIES}.")
+
+
+def _require_few_fallbacks(value: Any) -> None:
+    if isinstance(value, list) and sum(map(_named_by, value)) > MOST_FALLBACKS:
+        raise InvalidRequest(f"A request may name at most {MOST_FALLBACKS} fallbacks.")
+
+
+def _named_by(fallback: Any) -> int:
+    """How many models an entry names: one, or `{"of this model": ["these", "models"]}`."""
+    lists = fallback.values() if isinstance(fallback, Mapping) else ()
+    return max(1, sum(isinstance(name, str) for found in lists if isinstance(found, list) for name in found))
 
 
 def _require_message(name: str, message: Mapping[str, Any]) -> None:

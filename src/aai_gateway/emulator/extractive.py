@@ -31,7 +31,7 @@ _COUNT = re.compile(
 _ONE_QUOTE = re.compile(r"\b(?:a|one|the best|single)\s+(?:[\w-]+\s+)?quote\b", re.IGNORECASE)
 _ACTIONS = re.compile(r"\baction items?\b|\bto-?dos?\b|\bnext steps\b", re.IGNORECASE)
 _SUMMARY = re.compile(r"\bsummar|\boverview\b|\btl;?dr\b|\btake-?aways?\b|\brecap\b", re.IGNORECASE)
-_QUESTION = re.compile(r"Question:\s*(.+)|([^.!?\n]+\?)", re.IGNORECASE)
+_QUESTION = re.compile(r"Question:\s*(.+)|(?:^|(?<=[.!?\n]))([^.!?\n]+\?)", re.IGNORECASE)
 _OBLIGATION = re.compile(r"\b(?:will|should|must|needs? to|has to|have to|let's|going to)\b", re.IGNORECASE)
 _TAGGED = re.compile(r"<transcript[^>]*>(.*?)</transcript>", re.DOTALL | re.IGNORECASE)
 _INTRODUCED = re.compile(r"\btranscript:\s*(.+)", re.DOTALL | re.IGNORECASE)

@@ -29,7 +29,14 @@ from aai_gateway.core.tenancy import (
     require_may_write,
     require_owner,
 )
-from aai_gateway.errors import Forbidden, GatewayError, NotFound, Unauthenticated
+from aai_gateway.errors import (
+    BudgetExceeded,
+    Forbidden,
+    GatewayError,
+    NotFound,
+    Unauthenticated,
+    UnknownOperation,
+)
 from aai_gateway.gateway import chat_estimate, chat_request, litellm_host
 from aai_gateway.gateway.chat_answer import Answered
 from aai_gateway.gateway.chat_wire import Wire
@@ -110,20 +117,23 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         try:
             if not _is_assemblyai(kwargs):
                 return await self._beside(gateway, kwargs)
+            if not litellm_host.makes_chat(call_type):
+                log.warning("refused a call of AssemblyAI's models that is no chat: %s", call_type)
+                raise UnknownOperation("AssemblyAI's models serve chat, and no other operation.")
             call = await self._allowed(gateway, kwargs)
             account_key = gateway.upstream.account_key(call.region)
             api_base = f"{gateway.settings.llm_url(call.region)}/v1"
             steered = _steered(kwargs, call, api_base, account_key)
-            if litellm_host.makes_chat(call_type):
-                completion = await self._held(gateway, call, kwargs)
-                notes().waiting = completion
-                if litellm_host.sends_chat(call_type):
-                    notes().waiting = None
-                    wire = Wire(gateway.chat, completion)
-                    steered["client"] = litellm_host.openai_client(api_base, account_key, wire)
+            completion = await self._held(gateway, call, kwargs)
+            notes().waiting = completion
+            if litellm_host.sends_chat(call_type):
+                notes().waiting = None
+                wire = Wire(gateway.chat, completion)
+                steered["client"] = litellm_host.openai_client(api_base, account_key, wire)
         except NotFound:
             raise litellm_host.transcript_not_found(_bare(kwargs)) from None
         except GatewayError as error:
+            notes().refusal = error
             raise litellm_host.openai_error(error) from None
         return steered
 
@@ -259,7 +269,11 @@ class ChatHooks(litellm_host.Callbacks):  # type: ignore[misc]  # LiteLLM is unt
         for earlier in (details.get(_CALL), notes().waiting):
             if isinstance(earlier, Completion) and not earlier.is_sent:
                 completion.take_over(earlier)
-        await completion.hold()
+        try:
+            await completion.hold()
+        except BudgetExceeded:
+            await completion.release()  # what the route around it holds
+            raise
         details[_CALL] = completion
         return completion
 

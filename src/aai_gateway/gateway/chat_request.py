@@ -12,13 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aai_gateway.core.model_requests import MOST_FALLBACKS
 from aai_gateway.errors import InvalidRequest
 
 MOVED = ("fallbacks", "fallback_config", "thinking")
 """Parameters of AssemblyAI's that LiteLLM would take for its own or refuse; they travel in `extra_body`."""
-
-MOST_FALLBACKS = 20
-"""Of AssemblyAI's own: what each may cost is estimated from the whole prompt."""
 
 CONTROLS = frozenset(
     {"api_version", "client", "custom_llm_provider", "extra_headers", "extra_query", "headers"}

@@ -125,6 +125,7 @@ class ChatUpstream:
         asking.answered(response.status_code)
         if response.status_code != 200:
             completion.notes.refused = (response.status_code, body)
+            completion.notes.retry_after = response.headers.get("retry-after")
         if response.status_code in REDIRECTS:
             await _release(completion)
             failure = {"error": {"message": REDIRECTED, "type": "api_error"}}

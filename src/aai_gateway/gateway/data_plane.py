@@ -15,6 +15,7 @@ from aai_gateway.core.operations import route_of
 from aai_gateway.core.regions import Region
 from aai_gateway.core.tenancy import Caller
 from aai_gateway.core.traffic import Tally
+from aai_gateway.errors import GatewayError
 from aai_gateway.gateway.dashboard.paths import is_dashboard_path
 from aai_gateway.gateway.observer import Observer
 from aai_gateway.gateway.observing import DASHBOARD, MANAGEMENT, WEBHOOK, current
@@ -34,8 +35,8 @@ class Notes:
     answer of the LLM Gateway's that was no completion; `headers` have lower-case names, and win;
     `cost_micros` is what was booked so far, `waiting` the completion that is held and not yet sent. `at_end`
     is called when the request is over, whoever ended it: LiteLLM can leave a stream open behind a client.
-    `caller` is who was authenticated, `begun_in` the region of the first attempt at a model, and `handed_on`
-    says whether anything went to a provider.
+    `caller` is who was authenticated, `begun_in` the region of the first attempt at a model, `handed_on`
+    says whether anything went to a provider, and `refusal` is why the last attempt was not let out.
     """
 
     retry_after: str | None = None
@@ -47,6 +48,7 @@ class Notes:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     caller: Caller | None = None
     begun_in: Region | None = None
+    refusal: GatewayError | None = None
 
 
 _notes: ContextVar[Notes] = ContextVar("aai_gateway_notes")

@@ -15,10 +15,11 @@ from starlette.requests import Request
 
 from aai_gateway.core.model_requests import require_readable, require_readable_headers
 from aai_gateway.core.presented import key_of_request
-from aai_gateway.errors import GatewayError, InvalidRequest, Refused
+from aai_gateway.errors import GatewayError, InvalidRequest, Refused, Unauthenticated
 from aai_gateway.gateway import litellm_host
 from aai_gateway.gateway.data_plane import notes
 from aai_gateway.gateway.wire import (
+    MOST_VALUES,
     ASGIApp,
     ClientGone,
     Message,
@@ -32,14 +33,19 @@ from aai_gateway.gateway.wire import (
     require_length_within,
     respond_json,
 )
+from aai_gateway.wire_errors import own_words
 
 log = logging.getLogger("aai_gateway")
 
 UNKNOWN_CALLER_LIMIT = 64 * 1024
 """Bytes that are kept of a body before its sender has shown a key that is known."""
 
+MOST_TOKENS = 1_000_000
+"""Values of a body of texts to embed: clients send them as tokens, a thousand texts at once."""
+
 _LONGEST_MESSAGE = 300
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_TAKES_TOKENS = re.compile(r".*/embeddings")
 _TAKES_FILES = re.compile(r".*/(?:audio/transcriptions|images/edits)")
 _NAMES_MODEL = re.compile(r".*/(?:engines|deployments|models)/.+|.*/moderations")
 """Routes whose body need not name a model: the path does, or the provider has one of its own."""
@@ -75,9 +81,13 @@ class LiteLLMDoor:
             await self._inner(scope, passing.receive, passing.send)
         except Exception as error:
             if passing.trouble is None:
-                if not passing.may_stumble:
+                if passing.may_stumble:
+                    await _refuse(send, _stumbled(str(_first_cause(error))))
+                elif notes().caller is None and not passing.started:
+                    log.warning("LiteLLM failed on a request before it knew who asks")
+                    await _refuse(send, Unauthenticated())
+                else:
                     raise
-                await _refuse(send, _stumbled(str(_first_cause(error))))
                 return
         if passing.trouble is not None and not passing.started:
             await _refuse(send, passing.trouble)
@@ -104,7 +114,8 @@ class LiteLLMDoor:
             return _streamed(receive, self._body_limit)
         body = await self._read(scope, receive)
         if body or model_route:
-            data = parse_json_object(body)
+            takes_tokens = _TAKES_TOKENS.fullmatch(scope["path"]) is not None
+            data = parse_json_object(body, MOST_TOKENS if takes_tokens else MOST_VALUES)
             if model_route:
                 require_readable(data, names_model=_NAMES_MODEL.fullmatch(scope["path"]) is not None)
         return _replayed(body, receive)
@@ -126,7 +137,8 @@ class _Passing:
 
     On a route of a model, a 500 before anything went to a provider says that LiteLLM stumbled over the
     request: `self`, say, is no parameter that it can take. That is answered as the 400 that it is. What fails
-    in the gateway itself is a 503 before it gets here.
+    in the gateway itself is a 503 before it gets here. After that a 500 may be a refusal of AssemblyAI's, as
+    LiteLLM tells it on Gemini's routes.
     """
 
     def __init__(self, receive: Receive, send: Send, is_model_route: bool) -> None:
@@ -140,7 +152,8 @@ class _Passing:
     @property
     def may_stumble(self) -> bool:
         """Whether a failure now is one over the request."""
-        return self._is_model_route and not self.started and not notes().handed_on
+        is_refused = _refused_status() is not None or not notes().handed_on
+        return self._is_model_route and not self.started and is_refused
 
     async def receive(self) -> Message:
         try:
@@ -209,7 +222,18 @@ async def _refuse(send: Send, error: GatewayError) -> None:
     await respond_json(send, int(told.code), {"error": told.to_dict()}, headers)
 
 
-def _stumbled(message: str) -> InvalidRequest:
+def _refused_status() -> int | None:
+    """The status of AssemblyAI's last refusal, unless that says no more than a 500 does."""
+    status = (notes().refused or (500,))[0]
+    return status if status >= 400 and status != 500 else None
+
+
+def _stumbled(message: str) -> GatewayError:
+    """What the client hears: the gateway's own refusal or AssemblyAI's, if LiteLLM stumbled over one."""
+    if (refusal := notes().refusal) is not None:
+        return refusal
+    if notes().handed_on:
+        return Refused(own_words(message), status=_refused_status())
     reason = message.partition("\n")[0][:_LONGEST_MESSAGE].rstrip(".")
     log.warning("LiteLLM failed on a request before anything was sent: %s", reason)
     return InvalidRequest(f"The request cannot be served as it is: {reason}.")

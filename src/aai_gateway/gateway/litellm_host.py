@@ -152,10 +152,17 @@ def use_identity(authenticate: Callable[..., Awaitable[UserAPIKeyAuth]]) -> None
 
 
 def is_model_request(request: Any) -> bool:
-    """Whether a request is for one of the routes that a virtual key may call."""
+    """Whether a request is for one of the routes that a virtual key may call.
+
+    A web socket is none: what comes over it is not counted, and read by LiteLLM alone. LiteLLM shows it as
+    a GET.
+    """
     from litellm.proxy.auth.auth_utils import get_request_route
 
-    return _MODEL_ROUTES.fullmatch(get_request_route(request)) is not None
+    route = get_request_route(request)
+    if request.method == "GET" and route.endswith("/responses"):
+        return False
+    return _MODEL_ROUTES.fullmatch(route) is not None
 
 
 def is_listing(request: Any) -> bool:
@@ -166,16 +173,10 @@ def is_listing(request: Any) -> bool:
 
 
 def passes_hook(request: Any) -> bool:
-    """Whether whatever this request asks of a provider comes by the deployment hook, attempt for attempt.
-
-    A web socket's one attempt may serve for many, so it does not; LiteLLM shows it as a GET.
-    """
+    """Whether whatever this request asks of a provider comes by the deployment hook, attempt for attempt."""
     from litellm.proxy.auth.auth_utils import get_request_route
 
-    route = get_request_route(request)
-    if request.method == "GET" and route.endswith("/responses"):
-        return False
-    return _UNHOOKED.fullmatch(route) is None
+    return _UNHOOKED.fullmatch(get_request_route(request)) is None
 
 
 def unaliased(name: str) -> str:

@@ -11,14 +11,19 @@ import ipaddress
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 from aai_gateway.core.destinations import Network, destination, is_public
 from aai_gateway.core.webhooks import TIMEOUT_SECONDS
 from aai_gateway.errors import InvalidRequest
 from aai_gateway.gateway.asking import retry_after
+
+MOST_INTERIM = 8
+"""Interim answers (1xx) that a receiver may send before its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,30 @@ class Answer:
     status: int | None = None
     retry_after: float | None = None
     error: str | None = None
+
+
+class BriefResponse(aiohttp.ClientResponse):
+    """An answer before which a few interim ones (1xx) may come.
+
+    aiohttp reads any number of them without a pause: a receiver that sends nothing else would hold up
+    whatever else the process does.
+    """
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read the head. Raises ClientPayloadError after too many interim answers."""
+        protocol = connection.protocol
+        assert protocol is not None
+        read, left = protocol.read, MOST_INTERIM + 1
+
+        async def counted() -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise aiohttp.ClientPayloadError("too many interim answers")
+            return await read()
+
+        protocol.read = counted  # type: ignore[method-assign]  # no connection is used twice
+        return await super().start(connection)
 
 
 class PublicResolver(AbstractResolver):
@@ -62,6 +91,7 @@ def receivers_session(
         connector=aiohttp.TCPConnector(resolver=checked, use_dns_cache=False, force_close=True, limit=0),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=BriefResponse,
         trust_env=False,
     )
 

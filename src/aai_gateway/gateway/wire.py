@@ -40,8 +40,9 @@ PASSED_UP = frozenset({b"content-type", b"accept", b"user-agent", b"assemblyai-v
 MAX_DEPTH = 100
 """Arrays and objects inside each other in a JSON body. Schemas of tools have a few dozen; LiteLLM copies and
 walks a body by recursion, for which Python has room for some hundreds."""
-MOST_VALUES = 1_000_000
-"""Commas and opening brackets of a JSON body, in texts too: a hundred pages of prose have some thousand."""
+MOST_VALUES = 50_000
+"""Values of a JSON body. A conversation of a thousand messages with a hundred tools has some ten thousand;
+a million keep everybody else waiting for seconds while they are read and copied."""
 _LONGEST_INTEGER = len(str(-(2**63)))
 
 
@@ -145,14 +146,14 @@ def require_length_within(scope: Scope, limit: int) -> None:
         raise too_large(limit)
 
 
-def parse_json_object(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes, most_values: int = MOST_VALUES) -> dict[str, Any]:
     """A JSON object that everyone reads the same. Raises InvalidRequest.
 
     It is UTF-8 without repeated members, its whole numbers have 64 bits, it is not nested too deeply for
     readers that recurse, and has not so many values that reading it would hold up everybody else.
     """
-    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise InvalidRequest(f"The request body holds more than {MOST_VALUES:,} values.")
+    if not _has_at_most(most_values, body):
+        raise InvalidRequest(f"The request body holds more than {most_values:,} values.")
     try:
         # orjson refuses what json lets through: NaN, infinity, UTF-16, halves of surrogate pairs.
         orjson.loads(body)
@@ -164,6 +165,20 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     if _is_deeper(value, MAX_DEPTH):
         raise InvalidRequest(f"The request body is nested more than {MAX_DEPTH} deep.")
     return value
+
+
+def _has_at_most(values: int, body: bytes) -> bool:
+    """Whether a JSON body has at most so many values: commas and opening brackets that stand in no text."""
+    if _marks(body) <= values:
+        return True
+    quoted = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if quoted.count(b'"') > 4 * values:  # each value has a name and a text at most
+        return False
+    return _marks(b"".join(quoted.split(b'"')[::2])) <= values
+
+
+def _marks(text: bytes) -> int:
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _integer(digits: str) -> int:
