@@ -231,7 +231,12 @@ class Settings(BaseSettings):
     @property
     def resolved_store_url(self) -> str:
         """The store's SQLAlchemy URL."""
-        return self.store_url or f"sqlite+aiosqlite:///{self.data_path / 'gateway.db'}"
+        if self.store_url is not None:
+            return self.store_url
+        from sqlalchemy.engine import URL
+
+        file = str(self.data_path / "gateway.db")
+        return URL.create("sqlite+aiosqlite", database=file).render_as_string()
 
     def account_key(self, region: Region) -> str | None:
         """The raw account key of `region`, or None when the region has none."""

@@ -116,5 +116,9 @@ def test_what_cannot_be_copied_is_said(run, data_dir, monkeypatch):
     assert "pg_dump" in run("backup", "copy.db", status=1).stderr
 
 
+def test_a_path_that_cannot_be_looked_at_is_said(run, store):
+    assert "cannot be copied" in run("backup", f"{'x' * 300}.db", status=1).stderr
+
+
 def test_a_folder_that_is_not_there_is_said(run, store):
     assert "cannot be copied" in run("backup", "nowhere/copy.db", status=1).stderr

@@ -182,6 +182,17 @@ def test_the_data_folder(data_dir):
     assert "fail" == checks.data_folder(load_settings()).status
 
 
+def test_a_full_disk_is_told(data_dir, monkeypatch):
+    data_dir.mkdir()
+    assert ["ok"] == [check.status for check in checks.disk(load_settings())]
+    with monkeypatch.context() as patched:
+        patched.setattr("aai_gateway.store.trouble.LEAST_BYTES", 10**18)
+        [check] = checks.disk(load_settings())
+    assert ("fail", True) == (check.status, "make room" in check.text)
+    monkeypatch.setenv("AAI_GATEWAY_STORE_URL", "postgresql://localhost/x")
+    assert [] == list(checks.disk(load_settings()))
+
+
 def test_looking_at_the_store_changes_nothing(data_dir):
     check = asyncio.run(checks.store(load_settings()))
     assert ("ok", True) == (check.status, "will be made" in check.text)
@@ -197,12 +208,18 @@ def test_the_store_s_revision_is_compared(data_dir):
 
     assert "ok" == asyncio.run(made()).status
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     assert "warn" == asyncio.run(checks.store(load_settings())).status
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    check = asyncio.run(checks.store(load_settings()))
+    assert ("fail", True) == (check.status, "which this release does not know" in check.text)
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = asyncio.run(checks.store(load_settings()))
     assert ("fail", True) == (check.status, "cannot be read" in check.text)
+    assert "put a backup back" in check.text
 
 
 def ledger_found():

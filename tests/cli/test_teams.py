@@ -27,6 +27,15 @@ def test_create_prints_the_id_and_keeps_the_team(run, on_store):
     assert "keys create --team newsroom" in result.stderr
 
 
+@pytest.mark.parametrize("folder", ["spåces 漢 #1", "100%41?yes&no"])
+def test_a_store_that_was_not_there_is_said_to_be_new(run, tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path / folder))
+    file = tmp_path / folder / "gateway.db"
+    assert f"There was no store at {file}: a new one is made" in run("teams", "list").stderr
+    assert file.is_file()
+    assert "There was no store" not in run("teams", "list").stderr
+
+
 def test_a_team_may_use_everything_unless_limited(run):
     run("teams", "create", "research")
     team = shown(run, "research")

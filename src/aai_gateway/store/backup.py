@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from aai_gateway.errors import StoreError
-from aai_gateway.store.engine import BUSY_SECONDS, parse_url
+from aai_gateway.store.engine import BUSY_SECONDS, file_of, parse_url
 
 PAGES_AT_ONCE = 4096
 """Pages (of 4 KiB) copied between two reports of progress."""
@@ -23,17 +23,16 @@ def backup_store(url: str, target: Path, *, overwrite: bool, progress: Callable[
     by its owner only, and takes its name at the end: an interrupted backup leaves nothing under it.
     `progress(done, pages)` is called as it goes. Raises StoreError.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    source = file_of(parse_url(url))
+    if source is None:
         raise StoreError("The store is in Postgres: back it up with pg_dump --schema=aai_gateway.")
-    source = Path(parsed.database or "").expanduser()
-    if not source.is_file():
-        raise StoreError(f"There is no store at {source} to back up.")
-    if target.exists() and not overwrite:
-        raise StoreError(f"{target} exists already; choose another name or say --force.")
-    if target.exists() and target.samefile(source):
-        raise StoreError(f"{target} is the store itself.")
     try:
+        if not source.is_file():
+            raise StoreError(f"There is no store at {source} to back up.")
+        if target.exists() and not overwrite:
+            raise StoreError(f"{target} exists already; choose another name or say --force.")
+        if target.exists() and target.samefile(source):
+            raise StoreError(f"{target} is the store itself.")
         return _copy(source, target, progress)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"The store cannot be copied to {target}: {error}") from error
