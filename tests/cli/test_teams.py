@@ -180,7 +180,19 @@ def test_limits_are_set_shown_changed_and_lifted(run):
         ("--concurrent-uploads", "10000000000000000"),
         ("--upload-bytes-per-day", "0"),
         ("--upload-bytes-per-day", "10 apples"),
+        ("--upload-bytes-per-day", "10,000,000"),
+        ("--upload-bytes-per-day", "10GB/day"),
+        ("--upload-bytes-per-day", "2026-11-01"),
     ],
 )
 def test_a_wrong_limit_is_refused(run, option, wrong):
     assert wrong in run("teams", "create", "lab", option, wrong, status=2).stderr
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_model_is_no_model(run, empty):
+    assert "--model is empty" in run("teams", "create", "lab", "--model", empty, status=2).stderr
+    run("teams", "create", "lab")
+    assert "--model is empty" in run("teams", "update", "lab", "--model", empty, status=2).stderr
+    assert "--model is empty" in run("keys", "create", "--team", "lab", "--model", empty, status=2).stderr
+    assert [] == shown(run, "lab")["models"]
