@@ -10,6 +10,7 @@ import yaml
 from aai_gateway.core.price_book import PriceBook
 from aai_gateway.core.price_parsing import parse_price_book
 from aai_gateway.errors import PriceError
+from aai_gateway.strict_yaml import load_strictly
 
 _FILE = "price_book.yaml"
 
@@ -35,23 +36,9 @@ def read_price_book(text: str) -> PriceBook:
 def read_yaml(text: str) -> object:
     """The plain values in YAML (or JSON) `text`. Raises PriceError naming the line."""
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        return load_strictly(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise PriceError(f"line {line}: {error.problem}.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise PriceError(str(error)) from error
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key written twice: the second would silently replace a price."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value} is written twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

@@ -123,6 +123,12 @@ def test_presets_that_cannot_be_used_say_why(tmp_path, content, reason):
         load_presets(tmp_path / "mine.yaml")
 
 
+def test_a_preset_that_is_written_twice_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_text("risks: Name them.\nrisks: Name one.\n")
+    with pytest.raises(ConfigurationError, match="cannot be read: risks is written twice"):
+        load_presets(tmp_path / "mine.yaml")
+
+
 def test_presets_that_are_not_there_say_so(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_presets(tmp_path / "none.yaml")

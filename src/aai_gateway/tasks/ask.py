@@ -15,6 +15,7 @@ import yaml
 
 from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.strict_yaml import load_strictly
 
 PRESETS = {
     "summary": "Provide a brief summary of the transcript.",
@@ -41,7 +42,7 @@ def load_presets(path: Path) -> dict[str, str]:
     Raises ConfigurationError for a file that is not such a mapping.
     """
     try:
-        data = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
+        data = load_strictly(path.expanduser().read_text(encoding="utf-8"))
     except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"The presets in {path} cannot be read: {reason}") from None

@@ -18,6 +18,7 @@ import yaml
 
 from aai_gateway.chat_client import ChatAnswer, ChatClient, about_text, about_transcript
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.strict_yaml import load_strictly
 from aai_gateway.structured import Form, ask_for, json_values
 
 LIST_NAMES = ("news", "support")
@@ -57,7 +58,7 @@ def load_topics(name: str) -> dict[str, str]:
         packaged = files("aai_gateway.tasks").joinpath("topics.yaml").read_text(encoding="utf-8")
         return dict(yaml.safe_load(packaged)[name])
     try:
-        data = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
+        data = load_strictly(Path(name).expanduser().read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no topic list {name}: give news, support or a YAML file."
