@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -94,6 +95,14 @@ def test_the_gateway_opens_a_copy_that_was_put_back(run, store, on_store, tmp_pa
     assert ["newsroom", "research"] == [
         team["name"] for team in json.loads(run("teams", "list", "--json").stdout)
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another's copy")
+def test_the_copy_that_root_makes_is_the_gateway_s(run, store, tmp_path):
+    os.chown(store, 61234, 61235)
+    run("backup", "copy.db")
+    made = (tmp_path / "copy.db").stat()
+    assert (61234, 61235, 0o600) == (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode))
 
 
 def test_a_file_that_is_there_is_kept_unless_forced(run, store, tmp_path):

@@ -20,7 +20,8 @@ def backup_store(url: str, target: Path, *, overwrite: bool, progress: Callable[
     """Copy the store at a SQLAlchemy URL to the file `target`, and return its bytes. Blocks.
 
     The copy is the store as it was at one moment; writers are not held up. It is checked, on disk, readable
-    by its owner only, and takes its name at the end: an interrupted backup leaves nothing under it.
+    by its owner only (the store's owner where root makes it), and takes its name at the end: an interrupted
+    backup leaves nothing under it.
     `progress(done, pages)` is called as it goes. Raises StoreError.
     """
     source = file_of(parse_url(url))
@@ -59,6 +60,10 @@ def _copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> i
                     raise StoreError(f"The copy is damaged ({found}); look at the disk of {source}.")
                 # One file, without a log beside it that could be forgotten; a start turns WAL on again.
                 copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+        if os.geteuid() == 0:
+            # Else a gateway that runs as another user could not open the copy once it is put back.
+            owner = source.stat()
+            os.chown(unfinished, owner.st_uid, owner.st_gid)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(target)
