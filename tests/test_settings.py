@@ -28,3 +28,13 @@ def test_no_time_span_leads_out_of_the_calendar(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("AAI_GATEWAY_RECOVER_AFTER", seconds)
     with pytest.raises(ConfigurationError, match="AAI_GATEWAY_RECOVER_AFTER"):
         load_settings()
+
+
+@pytest.mark.parametrize("key", ["“account-key”", "account\nkey", "account-key\x7f"])
+def test_an_account_key_that_no_header_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch, key: str):
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", key)
+    with pytest.raises(ConfigurationError, match=r"ASSEMBLYAI_API_KEY.*no header can carry") as refused:
+        load_settings()
+    assert key not in str(refused.value)
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "account-key\r\n")
+    assert "account-key" == load_settings().account_key(Region.US)

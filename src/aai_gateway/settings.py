@@ -185,6 +185,14 @@ class Settings(BaseSettings):
         None, description="A Chroma server for the quote index, which several may then write to at once."
     )
 
+    @field_validator("assemblyai_api_key", "assemblyai_eu_api_key")
+    @classmethod
+    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value().strip() if key is not None else ""
+        if not text.isascii() or not text.isprintable():
+            raise ValueError("Must be one line of plain characters: no header can carry what it is.")
+        return key
+
     @field_validator("public_url", "eu_public_url", "traces")
     @classmethod
     def _plain_base(cls, url: HttpUrl | None) -> HttpUrl | None:
