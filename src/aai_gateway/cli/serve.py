@@ -83,8 +83,10 @@ def read_config(path: Path) -> dict[str, Any]:
     """A LiteLLM config that installs the gateway. Raises ConfigurationError for any other."""
     import yaml
 
+    from aai_gateway.strict_yaml import load_strictly
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_strictly(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"The config {path} cannot be read: {error}") from None
     settings = content.get("litellm_settings") if isinstance(content, dict) else None
