@@ -38,3 +38,13 @@ def test_what_looks_like_a_setting_and_is_none_is_told(monkeypatch: pytest.Monke
         "AAI_GATEWAY_COLOUR is no setting",
         "AAI_GATEWAY_DATA_PATH is no setting; is it AAI_GATEWAY_DATA_DIR?",
     ] == list(unknown_settings())
+
+
+@pytest.mark.parametrize("key", ["“account-key”", "account\nkey", "account-key\x7f"])
+def test_an_account_key_that_no_header_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch, key: str):
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", key)
+    with pytest.raises(ConfigurationError, match=r"ASSEMBLYAI_API_KEY.*no header can carry") as refused:
+        load_settings()
+    assert key not in str(refused.value)
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "account-key\r\n")
+    assert "account-key" == load_settings().account_key(Region.US)

@@ -191,6 +191,14 @@ class Settings(BaseSettings):
         None, description="A Chroma server for the quote index, which several may then write to at once."
     )
 
+    @field_validator("assemblyai_api_key", "assemblyai_eu_api_key")
+    @classmethod
+    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value().strip() if key is not None else ""
+        if not text.isascii() or not text.isprintable():
+            raise ValueError("Must be one line of plain characters: no header can carry what it is.")
+        return key
+
     @field_validator("public_url", "eu_public_url", "traces")
     @classmethod
     def _plain_base(cls, url: HttpUrl | None) -> HttpUrl | None:
@@ -237,7 +245,12 @@ class Settings(BaseSettings):
     @property
     def resolved_store_url(self) -> str:
         """The store's SQLAlchemy URL."""
-        return self.store_url or f"sqlite+aiosqlite:///{self.data_path / 'gateway.db'}"
+        if self.store_url is not None:
+            return self.store_url
+        from sqlalchemy.engine import URL
+
+        file = str(self.data_path / "gateway.db")
+        return URL.create("sqlite+aiosqlite", database=file).render_as_string()
 
     def account_key(self, region: Region) -> str | None:
         """The raw account key of `region`, or None when the region has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -96,6 +97,14 @@ def test_the_gateway_opens_a_copy_that_was_put_back(run, store, on_store, tmp_pa
     ]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another's copy")
+def test_the_copy_that_root_makes_is_the_gateway_s(run, store, tmp_path):
+    os.chown(store, 61234, 61235)
+    run("backup", "copy.db")
+    made = (tmp_path / "copy.db").stat()
+    assert (61234, 61235, 0o600) == (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode))
+
+
 def test_a_file_that_is_there_is_kept_unless_forced(run, store, tmp_path):
     (tmp_path / "copy.db").write_text("precious")
     assert "exists already" in run("backup", "copy.db", status=1).stderr
@@ -114,6 +123,10 @@ def test_what_cannot_be_copied_is_said(run, data_dir, monkeypatch):
     assert not data_dir.exists()
     monkeypatch.setenv("AAI_GATEWAY_STORE_URL", "postgresql://localhost/x")
     assert "pg_dump" in run("backup", "copy.db", status=1).stderr
+
+
+def test_a_path_that_cannot_be_looked_at_is_said(run, store):
+    assert "cannot be copied" in run("backup", f"{'x' * 300}.db", status=1).stderr
 
 
 def test_a_folder_that_is_not_there_is_said(run, store):

@@ -168,21 +168,29 @@ def test_the_virtual_key_is_tried_in_both_regions(monkeypatch, statuses, status,
     assert "sk-a-secret" not in check.text
 
 
-def test_the_data_folder(data_dir, monkeypatch):
+def test_the_data_folder(data_dir):
     assert ("ok", True) == (
         checks.data_folder(load_settings()).status,
         "will be made" in checks.data_folder(load_settings()).text,
     )
     data_dir.mkdir(mode=0o700)
     assert "ok" == checks.data_folder(load_settings()).status
-    with monkeypatch.context() as patched:
-        patched.setattr(checks, "LOW_BYTES", 2**63)
-        assert "MB left" in checks.data_folder(load_settings()).text
     data_dir.chmod(0o755)
     assert "chmod 700" in checks.data_folder(load_settings()).text
     data_dir.rmdir()
     data_dir.touch()
     assert "fail" == checks.data_folder(load_settings()).status
+
+
+def test_a_full_disk_is_told(data_dir, monkeypatch):
+    data_dir.mkdir()
+    assert ["ok"] == [check.status for check in checks.disk(load_settings())]
+    with monkeypatch.context() as patched:
+        patched.setattr("aai_gateway.store.trouble.LEAST_BYTES", 10**18)
+        [check] = checks.disk(load_settings())
+    assert ("fail", True) == (check.status, "make room" in check.text)
+    monkeypatch.setenv("AAI_GATEWAY_STORE_URL", "postgresql://localhost/x")
+    assert [] == list(checks.disk(load_settings()))
 
 
 def test_looking_at_the_store_changes_nothing(data_dir):
@@ -200,17 +208,18 @@ def test_the_store_s_revision_is_compared(data_dir):
 
     assert "ok" == asyncio.run(made()).status
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     assert "warn" == asyncio.run(checks.store(load_settings())).status
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     check = asyncio.run(checks.store(load_settings()))
-    assert ("fail", True) == (check.status, "install a newer one" in check.text)
+    assert ("fail", True) == (check.status, "which this release does not know" in check.text)
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     check = asyncio.run(checks.store(load_settings()))
     assert ("fail", True) == (check.status, "cannot be read" in check.text)
+    assert "put a backup back" in check.text
 
 
 def ledger_found():

@@ -115,3 +115,8 @@ def test_a_port_in_use_is_one_sentence(run):
         port = str(other.getsockname()[1])
         result = run("emulator", "--us-port", port, "--eu-port", "0", status=1)
     assert result.stderr.startswith("aai-gateway: The emulator cannot listen: ")
+
+
+@pytest.mark.parametrize("key", ["", " ", "schlüssel", "a\nb"])
+def test_a_key_that_nobody_could_send_is_refused(run, key):
+    assert "is no key that a header can carry" in run("emulator", "--account-key", key, status=2).stderr

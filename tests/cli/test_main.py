@@ -72,6 +72,7 @@ def test_version(run):
 
 
 def test_a_known_failure_is_one_sentence_on_stderr(run):
+    run("teams", "list")
     result = run("teams", "show", "nobody", status=1)
     assert "" == result.stdout
     assert (
@@ -177,3 +178,15 @@ def test_an_argument_that_is_not_utf8_is_told_as_one():
     )
     assert (1, b"") == (result.returncode, result.stdout)
     assert result.stderr == b"aai-gateway: An argument is not UTF-8: 'what \\udcff is it'\n"
+
+
+def test_what_a_terminal_cannot_show_is_written_as_in_json(run, data_dir):
+    run("teams", "create", "Zoë 漢字 😀")
+    command = [sys.executable, "-c", RUN, "teams", "list"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "AAI_GATEWAY_DATA_DIR": str(data_dir)}
+    shown = subprocess.run(command, capture_output=True, env=ascii_only, timeout=60)
+    listed = subprocess.run([*command, "--json"], capture_output=True, env=ascii_only, timeout=60)
+
+    assert (0, 0) == (shown.returncode, listed.returncode), shown.stderr
+    assert rb"Zo\u00eb \u6f22\u5b57 \ud83d\ude00" in shown.stdout
+    assert "Zoë 漢字 😀" == json.loads(listed.stdout)[0]["name"]

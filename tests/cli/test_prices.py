@@ -325,7 +325,7 @@ def test_without_changes_there_is_no_history(run, data_dir):
         ("speech: {models: {universal-2: [{from: 2026-01-01, usd: 0.12, source: a}]}}", "0.12 is no amount"),
         ("speech: [", "contract.yaml: line 1"),
         ("speech: {models: {a: 1, a: 2}}", "a is written twice"),
-        ("[" * 5000, "maximum recursion depth"),
+        ("[" * 5000, "nested too deeply"),
         ("", "contract.yaml: price book: expected chat, sources, speech, found None"),
         ("speech: {}", "contract.yaml holds no prices"),
         ("!!python/object/apply:os.system [ls]", "could not determine a constructor"),

@@ -128,6 +128,7 @@ def test_regions_and_times_are_kept_apart(run, emulator, lost):
     tomorrow = f"{utc_now() + timedelta(days=1):%Y-%m-%d}"
     run("reconcile", "--region", "us", "--since", "2026-01-01", "--until", "7d")
     run("reconcile", "--region", "us", "--since", tomorrow, status=2)
+    run("reconcile", "--region", "us", "--since", "0001-01-01", "--until", "9999-12-31T23:59:59", status=3)
 
 
 @pytest.mark.parametrize("wrong", [(), ("--region", "mars"), ("--region", "us", "--since", "soon")])

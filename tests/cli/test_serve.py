@@ -114,6 +114,8 @@ def test_the_config_here_comes_before_the_packaged_one(data_dir):
         ("litellm_settings: {callbacks: [other]}", "does not install the gateway"),
         ("- a\n- b", "does not install the gateway"),
         ("a: [", "cannot be read"),
+        ("[" * 5000, "cannot be read: it is nested too deeply"),
+        (f"litellm_settings: {{max_budget: 5}}\n{INSTALLING}", "litellm_settings is written twice"),
         (None, "cannot be read"),
     ],
 )

@@ -27,6 +27,15 @@ def test_create_prints_the_id_and_keeps_the_team(run, on_store):
     assert "keys create --team newsroom" in result.stderr
 
 
+@pytest.mark.parametrize("folder", ["spåces 漢 #1", "100%41?yes&no"])
+def test_a_store_that_was_not_there_is_said_to_be_new(run, tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("AAI_GATEWAY_DATA_DIR", str(tmp_path / folder))
+    file = tmp_path / folder / "gateway.db"
+    assert f"There was no store at {file}: a new one is made" in run("teams", "list").stderr
+    assert file.is_file()
+    assert "There was no store" not in run("teams", "list").stderr
+
+
 def test_a_team_may_use_everything_unless_limited(run):
     run("teams", "create", "research")
     team = shown(run, "research")
@@ -171,7 +180,19 @@ def test_limits_are_set_shown_changed_and_lifted(run):
         ("--concurrent-uploads", "10000000000000000"),
         ("--upload-bytes-per-day", "0"),
         ("--upload-bytes-per-day", "10 apples"),
+        ("--upload-bytes-per-day", "10,000,000"),
+        ("--upload-bytes-per-day", "10GB/day"),
+        ("--upload-bytes-per-day", "2026-11-01"),
     ],
 )
 def test_a_wrong_limit_is_refused(run, option, wrong):
     assert wrong in run("teams", "create", "lab", option, wrong, status=2).stderr
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_model_is_no_model(run, empty):
+    assert "--model is empty" in run("teams", "create", "lab", "--model", empty, status=2).stderr
+    run("teams", "create", "lab")
+    assert "--model is empty" in run("teams", "update", "lab", "--model", empty, status=2).stderr
+    assert "--model is empty" in run("keys", "create", "--team", "lab", "--model", empty, status=2).stderr
+    assert [] == shown(run, "lab")["models"]

@@ -93,7 +93,8 @@ def test_days_outside_are_left_alone(run, on_store, booked):
         for one in json.loads(run(*WHOLE, "--json", status=1).stdout)["differences"]
         if len(one["period"]) == 10
     ]
-    assert "nothing in the ledger in this time" in run("usage", "rebuild", "--since", "2099-01-01").stderr
+    for option, outside in (("--since", "2099-01-01"), ("--until", "0001-01-01")):
+        assert "nothing in the ledger in this time" in run("usage", "rebuild", option, outside).stderr
     run("usage", "rebuild", "--since", day, "--until", day, status=2)
     run("usage", "rebuild", "--since", "soon", status=2)
 

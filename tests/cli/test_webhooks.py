@@ -65,4 +65,5 @@ def test_resend_makes_it_due_again(run, given_up):
     assert f"Delivery {given_up} (transcript of job)" in run("webhooks", "resend", str(given_up)).stderr
     [shown] = json.loads(run("webhooks", "list", "--json").stdout)
     assert ("pending", 1) == (shown["state"], len(shown["attempts"]))
-    assert "There is no delivery 99" in run("webhooks", "resend", "99", status=1).stderr
+    for number in ("99", str(10**30)):
+        assert f"There is no delivery {number}" in run("webhooks", "resend", number, status=1).stderr

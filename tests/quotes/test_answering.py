@@ -87,6 +87,18 @@ def test_a_few_words_are_only_looked_for_where_they_are_said_to_be():
     assert (0, 1) == (len(first.citations), len(second.citations))
 
 
+@pytest.mark.parametrize(("words", "found"), [("我们不再去市场上买它们", 1), ("市场上", 0)])
+def test_a_wrong_number_is_put_right_where_words_have_no_spaces(words, found):
+    said = {
+        "garden": SAID["garden"],
+        "market": made_of(["从那以后", "我们不再去市场上买它们", "都是自己种的"]),
+    }
+    quote = Quote("market", "us", 0, 9000, "", (), 0.7, 0, 2)
+    model = Scripted(answering(("They grow them.", [(1, words)])))
+    answer = answer_from("And?", [passage("garden", 5, 8), quote], said.__getitem__, chat=model.chat)
+    assert found == len(answer.statements[0].citations)
+
+
 def test_words_of_a_sentence_beside_the_passage_were_given_too():
     model = Scripted(answering(("Twist it.", [(1, "Harvest when the fruit comes away with a twist.")])))
     assert ask(model, passage("garden", 5, 8)).statements[0].citations

@@ -203,6 +203,32 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path, embedder, garden):
         QuoteIndex(tmp_path / "file" / "quotes", embedder).add("garden", garden)
 
 
+def test_a_folder_that_is_read_only_is_said_to_be(index, monkeypatch):
+    (index.home / LIBRARY_FILE).mkdir(parents=True)
+    # Nothing is read-only to root, who may run this.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(IndexUnavailable, match="must be writable, also to search"):
+        index.count()
+
+
+def test_a_fork_of_a_process_that_has_used_it_says_so(index, garden):
+    index.add("garden", garden)
+    said, telling = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            index.search("slugs", 1)
+        except IndexUnavailable as error:
+            os.write(telling, str(error).encode())
+        finally:
+            index.close()
+            os._exit(0)
+    os.close(telling)
+    with os.fdopen(said) as reading:
+        assert "cannot be used in a fork" in reading.read()
+    os.waitpid(child, 0)
+    assert index.search("slugs", 1)
+
+
 def test_a_full_disk_is_no_reason_to_begin_again(index, garden, monkeypatch):
     index.add("garden", garden)
 

@@ -74,3 +74,16 @@ async def test_what_an_earlier_team_of_the_same_id_spent_is_not_this_one_s(store
         await teams.create(connection, Team("t1", "research", created_at=NOON + timedelta(seconds=1)))
 
     assert [] == await found(store)
+
+
+async def test_rows_from_before_the_clock_was_set_back_are_the_team_s_own(store: Store) -> None:
+    early = replace(ROW, source_id="j3", created_at=MADE - timedelta(days=2))
+    async with store.write() as connection:
+        await usage.record(connection, early)
+    assert [] == await found(store)
+
+    async with store.write() as connection:
+        await connection.execute(sa.update(teams_table).values(lifetime_micros=sa.literal(5)))
+    assert ("Team research", 5, 700) in [
+        (one.name, one.recorded_micros, one.expected_micros) for one in await found(store)
+    ]

@@ -28,6 +28,10 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*")]
+
+
 def shared_folder(parent: Path) -> Path:
     folder = parent / "shared"
     folder.mkdir()
@@ -152,8 +156,16 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "gateway.db"
     file.write_text("Not a database at all. " * 100)
 
-    with pytest.raises(StoreError, match="cannot be opened: file is not a database"):
+    with pytest.raises(StoreError, match=r"cannot be opened: file is not a database.*a backup back"):
         await Store.open(f"sqlite:///{file}")
+
+
+async def test_a_home_folder_is_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    await (await Store.open("sqlite:///~/gateway.db")).close()
+
+    assert ["home", "gateway.db"] == names(tmp_path)
 
 
 async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

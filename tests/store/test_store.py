@@ -220,6 +220,26 @@ async def test_a_full_disk_is_a_store_error_and_passes(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_file_that_lost_its_name_takes_nothing_more_until_it_is_back(tmp_path: Path) -> None:
+    file, aside = tmp_path / "gateway.db", tmp_path / "aside.db"
+    store = await Store.open(f"sqlite:///{file}")
+    file.rename(aside)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="was moved, replaced or removed while it was open"):
+            async with store.write() as connection:
+                await teams.create(connection, TEAM)
+        file.write_bytes(b"")
+    aside.rename(file)
+    async with store.write() as connection:
+        await teams.create(connection, TEAM)
+    await store.close()
+
+    store = await Store.open(f"sqlite:///{file}")
+    async with store.read() as reading:
+        assert ["t1"] == [team.id for team in await teams.list_all(reading)]
+    await store.close()
+
+
 async def test_a_damaged_file_is_a_store_error_when_read(tmp_path: Path) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/gateway.db")
     with sqlite3.connect(tmp_path / "gateway.db") as connection:

@@ -134,7 +134,7 @@ def test_an_own_list_comes_from_yaml(tmp_path, content, expected):
         ("a: [b", "cannot be read"),
         ("\x00", "cannot be read"),
         ("- Sun\n- 2026-13-45\n", "cannot be read: month must be in"),
-        ("[" * 5000, "cannot be read: maximum recursion"),
+        ("[" * 5000, "cannot be read: it is nested too deeply"),
         ("- No\n- Maybe\n", "False .*put it in quotes"),
         ("Sun: 3\n", "put it in quotes"),
         ("'!!': x\n", "put it in quotes"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Annotated
 
@@ -44,6 +46,8 @@ SoftBudget = Annotated[
     ),
 ]
 
+_SIZE = re.compile(r"[0-9]*\.?[0-9]+ ?[A-Za-z]*")
+
 LIFTED = 0
 """What `none` is read as: a limit is at least 1."""
 
@@ -62,12 +66,21 @@ def parse_bytes(text: str) -> int:
     if text == "none":
         return LIFTED
     try:
-        size = int(TypeAdapter(ByteSize).validate_python(text))
+        # ByteSize reads what stands before the first sign that it does not know: 10,000 as 10.
+        size = 0 if _SIZE.fullmatch(text) is None else int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
         size = 0
     if not 1 <= size <= LARGEST_LIMIT:
         raise typer.BadParameter(f"{text!r} is no size; use for example 500MB, 10GB or none.")
     return size
+
+
+def model_patterns(given: Iterable[str] | None) -> tuple[str, ...]:
+    """The chat models of `--model`. Raises BadParameter for an empty one, which would allow none at all."""
+    patterns = tuple(text.strip() for text in given or ())
+    if not all(patterns):
+        raise typer.BadParameter("--model is empty; leave it out to allow all chat models.")
+    return patterns
 
 
 Rpm = Annotated[

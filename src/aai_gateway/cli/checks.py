@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from aai_gateway.settings import Settings
 
 PACKAGE = "aai-gateway"
-LOW_BYTES = 500_000_000
-"""Where less is free, a store that grows is soon full: nothing is forwarded that cannot be booked."""
+_LITTLE_BYTES = 500_000_000
 _OLDEST, _TOO_NEW = (3, 10), (3, 14)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?([^;]*)(?:;.*extra == ['\"]([a-z]+)['\"])?")
 _EXTRAS = {
@@ -93,17 +91,36 @@ def data_folder(settings: Settings) -> Check:
         return Check(name, "fail", f"{folder} cannot be written; set AAI_GATEWAY_DATA_DIR")
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         return Check(name, "warn", f"others can look into {folder}: chmod 700 {folder}")
-    if (free := shutil.disk_usage(folder).free) < LOW_BYTES:
-        return Check(name, "warn", f"the disk of {folder} has {free // 1_000_000} MB left")
     return Check(name, "ok", str(folder))
+
+
+def disk(settings: Settings) -> Iterator[Check]:
+    """Whether the disk of a SQLite store has room for what comes."""
+    from aai_gateway.store.engine import file_of, parse_url
+    from aai_gateway.store.trouble import LEAST_BYTES, free_bytes
+
+    try:
+        file = file_of(parse_url(settings.resolved_store_url))
+    except StoreError:
+        return
+    if file is None or (free := free_bytes(file)) is None:
+        return
+    if free < LEAST_BYTES:
+        text = f"{free:,} bytes are left beside {file}: make room, a gateway without it answers 503"
+        yield Check("disk", "fail", text)
+    elif free < _LITTLE_BYTES:
+        yield Check("disk", "warn", f"{free:,} bytes are left beside {file}: make room soon")
+    else:
+        yield Check("disk", "ok", f"{free:,} bytes are left beside {file}")
 
 
 async def store(settings: Settings) -> Check:
     """Whether the store can be read, and whether its tables are this release's; changes nothing."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from aai_gateway.store.engine import parse_url
+    from aai_gateway.store.engine import file_of, parse_url, unknown_revision
     from aai_gateway.store.schema import REVISION
+    from aai_gateway.store.trouble import advice
 
     name = "store"
     try:
@@ -115,14 +132,14 @@ async def store(settings: Settings) -> Check:
     except StoreError as error:
         return Check(name, "fail", str(error))
     except (SQLAlchemyError, OSError) as error:
-        return Check(name, "fail", f"{shown} cannot be read: {cause_of(error)}")
+        hint = advice(getattr(error, "orig", error), file_of(url))
+        return Check(name, "fail", f"{shown} cannot be read: {cause_of(error)}{hint}")
     if found is None:
         return Check(name, "ok", f"{shown} is empty; its tables are made at the first start")
     if found == REVISION:
         return Check(name, "ok", f"{shown} at revision {found}")
-    if found > REVISION:
-        text = f"{shown} is at revision {found}, which this release does not know; install a newer one"
-        return Check(name, "fail", text)
+    if reason := unknown_revision(found):
+        return Check(name, "fail", reason)
     return Check(
         name, "warn", f"{shown} is at revision {found}, this release's is {REVISION}; a start upgrades it"
     )
@@ -157,7 +174,7 @@ def cause_of(error: Exception) -> str:
 
 
 def _is_missing_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and not Path(url.database or "").expanduser().exists()
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 def _requirements() -> Iterator[tuple[str, str, str | None]]:

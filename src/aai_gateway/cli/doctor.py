@@ -58,6 +58,7 @@ def _checks() -> Iterator[Check]:
     yield from (Check("settings", "warn", text) for text in unknown_settings())
     yield from checks.account_keys(settings)
     yield checks.data_folder(settings)
+    yield from checks.disk(settings)
     yield asyncio.run(checks.store(settings))
     yield from asyncio.run(ledger_checks.ledger(settings))
     note("Asking AssemblyAI and the gateway…")

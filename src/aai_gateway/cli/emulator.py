@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+def parse_key(text: str) -> str:
+    """An account key that a header can carry. Raises BadParameter."""
+    if not text.isascii() or not text.isprintable() or text.strip() != text or not text:
+        raise typer.BadParameter(f"{text!r} is no key that a header can carry.")
+    return text
+
+
 @app.command(epilog="Example: aai-gateway emulator > emulator.env; then: . ./emulator.env; aai-gateway serve")
 def emulator(
     us_port: Annotated[int, typer.Option(min=0, max=65535, help="Speech-to-text, US; 0: any port.")] = 4101,
@@ -26,7 +33,7 @@ def emulator(
     llm_us_port: Annotated[int, typer.Option(min=0, max=65535, help="LLM Gateway, US.")] = 4111,
     llm_eu_port: Annotated[int, typer.Option(min=0, max=65535, help="LLM Gateway, EU.")] = 4112,
     account_key: Annotated[
-        str, typer.Option(help="The account key that it accepts.")
+        str, typer.Option(metavar="KEY", parser=parse_key, help="The account key that it accepts.")
     ] = "emulator-account-key",
     job_seconds: Annotated[float, typer.Option(min=0, max=3600, help="Seconds a job takes.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URLs as JSON on one line.")] = False,

@@ -21,6 +21,7 @@ from aai_gateway.cli.admin_options import (
     checked_budget,
     checked_name,
     limits_with,
+    model_patterns,
 )
 from aai_gateway.cli.output import (
     budget_json,
@@ -99,7 +100,7 @@ def create(
         masked=mask_key(secret),
         alias=None if alias is None else checked_name(alias, "--alias"),
         regions=tuple(r for r in ALL_REGIONS if r in region) if region else None,
-        models=tuple(model or ()),
+        models=model_patterns(model),
         budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
         expires_at=None if expires is None else _expiry(now, expires),
         own_only=own_only,

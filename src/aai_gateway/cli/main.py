@@ -8,8 +8,11 @@ Data goes to stdout, everything else to stderr. Exit status 0: done; 1: it faile
 from __future__ import annotations
 
 import atexit
+import codecs
 import errno
 import gc
+import io
+import json
 import os
 import sys
 from importlib import import_module
@@ -104,6 +107,9 @@ def main() -> None:
     """The console script."""
     # To look for garbage among all that is imported takes as long as a search.
     gc.set_threshold(50_000)
+    codecs.register_error("as-json", _as_json)
+    if isinstance(sys.stdout, io.TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name != "utf-8":
+        sys.stdout.reconfigure(errors="as-json")
     ending = QuickEnd()
     atexit.register(ending)
     try:
@@ -123,6 +129,13 @@ def main() -> None:
         )
         typer.echo(f"aai-gateway: {said}", err=True)
         sys.exit(1)
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    """What stdout's encoding lacks, as in JSON, so that JSON stays JSON. Raises any other error."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _fault_outside(error: Exception) -> str | None:

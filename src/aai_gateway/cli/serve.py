@@ -81,11 +81,11 @@ def default_config() -> Path:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A LiteLLM config that installs the gateway. Raises ConfigurationError for any other."""
-    import yaml
+    from aai_gateway.strict_yaml import read_yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"The config {path} cannot be read: {error}") from None
     settings = content.get("litellm_settings") if isinstance(content, dict) else None
     callbacks = settings.get("callbacks") if isinstance(settings, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,11 +24,16 @@ def on_store(work: Callable[[Store], Awaitable[T]]) -> T:
     What it changes, the user of this process has changed.
     """
     from aai_gateway.cli.actor import command_actor
+    from aai_gateway.cli.output import note
     from aai_gateway.settings import load_settings
     from aai_gateway.store import Store
     from aai_gateway.store.audit_log import acting
+    from aai_gateway.store.engine import file_of, parse_url
 
     url = load_settings().resolved_store_url
+    file = file_of(parse_url(url))
+    if file is not None and not os.path.lexists(file):
+        note(f"There was no store at {file}: a new one is made, without teams, keys or usage.")
 
     async def opened() -> T:
         store = await Store.open(url)

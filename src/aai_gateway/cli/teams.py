@@ -20,6 +20,7 @@ from aai_gateway.cli.admin_options import (
     checked_budget,
     checked_name,
     limits_with,
+    model_patterns,
 )
 from aai_gateway.cli.keys import key_json, print_keys
 from aai_gateway.cli.output import (
@@ -81,7 +82,7 @@ def create(
         id=str(uuid.uuid4()),
         alias=checked_name(name, "NAME"),
         regions=_in_order(region) or ALL_REGIONS,
-        models=tuple(model or ()),
+        models=model_patterns(model),
         budget=checked_budget(Budget(budget, budget_duration, soft_micros=soft_budget)),
         limits=limits_with((rpm, concurrent_jobs, concurrent_uploads, upload_bytes_per_day)),
     )
@@ -161,7 +162,7 @@ def update(
     given: dict[str, Any] = {
         "alias": None if new_name is None else checked_name(new_name, "--name"),
         "regions": _in_order(region),
-        "models": tuple(model) if model else None,
+        "models": model_patterns(model) or None,
         "blocked": blocked,
     }
     changes = {field: value for field, value in given.items() if value is not None}

@@ -87,9 +87,9 @@ async def _work(
     if ends is None:
         return None, []
     first = ends[0] if since is None else max(since, ends[0])
-    last = ends[1] if until is None else min(until - timedelta(days=1), ends[1])
-    if last < first:
+    if first > ends[1] or (until is not None and until <= first):
         return None, []
+    last = ends[1] if until is None else min(until - timedelta(days=1), ends[1])
     wanted = Days(first, last)
     if check:
         return wanted, [one async for some in _differences(store, wanted) for one in some]

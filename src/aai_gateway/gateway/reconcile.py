@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from aai_gateway.core.budgets import utc_now
 from aai_gateway.core.matching import CLOCK_SKEW, Listed, match
@@ -113,6 +113,8 @@ class Reconciler:
         """
         report = Report(region, since, until)
         margin = CLOCK_SKEW + self._lasts
+        since = max(since, datetime.min.replace(tzinfo=timezone.utc) + margin)
+        until = min(until, datetime.max.replace(tzinfo=timezone.utc) - margin)
         async with self._store.read() as connection:
             self._lost = await intents.without_job(connection, region, since - margin, until + margin)
             anchors = await transcripts.submitted_after(connection, region, until + margin, ANCHORS)

@@ -7,6 +7,7 @@ marked as unsupported. A statement can be had as soon as it is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,6 +33,9 @@ is a few words, it fits the smallest context window of LLM Gateway's models, 32,
 the question and the answer."""
 FEWEST_WORDS = 3
 """Fewer are said in too many places to be looked for in another passage than the one that was named."""
+FEWEST_LETTERS = 6
+"""As many of Chinese, Japanese or Thai, which are written without spaces, are about three words."""
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 _EXAMPLE = (
     'JSON like {"answered": true, "statements": [{"text": "a sentence", '
@@ -310,7 +314,8 @@ def _verified(citations: Sequence[tuple[int, str]], given: Sequence[_Passage]) -
 def _said(number: int, words: str, given: Sequence[_Passage]) -> Quote | None:
     """Where cited words were said: in the passage that was named, else in another that was given."""
     named = [given[number - 1]] if 1 <= number <= len(given) else []
-    others = [one for one in given if one not in named] if len(words.split()) >= FEWEST_WORDS else []
+    enough = len(words.split()) >= FEWEST_WORDS or len(_UNSPACED.findall(words)) >= FEWEST_LETTERS
+    others = [one for one in given if one not in named] if enough else []
     for passage in (*named, *others):
         # Words alone decide: what only means the same is no quotation.
         (found,) = find_quotes([words], passage.spoken)

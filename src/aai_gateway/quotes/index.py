@@ -8,6 +8,7 @@ it was. In one process, share one QuoteIndex for a namespace.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -64,10 +65,14 @@ RANKED_WHOLE = 2_000
 def _reported(
     method: Callable[Concatenate[QuoteIndex, P], T],
 ) -> Callable[Concatenate[QuoteIndex, P], T]:
-    """One call at a time; what SQLite and the file system raise becomes IndexUnavailable with advice."""
+    """One call at a time; what SQLite and the file system raise becomes IndexUnavailable with advice.
+
+    So is use in a fork: it has the locks of the encoder's threads, but not the threads.
+    """
 
     @wraps(method)
     def call(self: QuoteIndex, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self._require_own_process()
         with self._mutex:
             try:
                 return method(self, *args, **kwargs)
@@ -114,6 +119,7 @@ class QuoteIndex:
         self._opened: _Opened | None = None
         self._looked_after = False
         self._mutex = RLock()
+        self._used_in: int | None = None
 
     def __enter__(self) -> QuoteIndex:
         return self
@@ -124,12 +130,23 @@ class QuoteIndex:
         self.close()
 
     def close(self) -> None:
-        """Close the files. The index opens them again when it is used again."""
+        """Close the files. The index opens them again when it is used again. Does nothing in a fork."""
+        if self._used_in not in (None, os.getpid()):
+            return
         with self._mutex:
             if self._opened is not None:
                 opened, self._opened = self._opened, None
                 opened.store.close()
                 opened.library.close()
+
+    def _require_own_process(self) -> None:
+        if self._used_in is None:
+            self._used_in = os.getpid()
+        if self._used_in != os.getpid():
+            raise IndexUnavailable(
+                "A quote index cannot be used in a fork of a process that has used it: start the other "
+                "process with multiprocessing's `spawn`, and open the index there."
+            )
 
     @_reported
     def add(
@@ -337,6 +354,9 @@ class QuoteIndex:
 def _unusable(home: Path, error: sqlite3.Error | OSError) -> IndexUnavailable:
     """The error with advice: a full disk, or a folder that is read-only, is no reason to begin again."""
     said = f"The quote index in {home} cannot be used ({error})."
+    if any(one.exists() and not os.access(one, os.W_OK) for one in (home, home / LIBRARY_FILE)):
+        # SQLite needs that to read, and a search takes out what may no longer be read at the gateway.
+        return IndexUnavailable(f"{said} The folder and its files must be writable, also to search.")
     of_the_moment = (OSError, sqlite3.OperationalError, sqlite3.IntegrityError)
     if isinstance(error, of_the_moment) and "no such" not in str(error):
         return IndexUnavailable(said)

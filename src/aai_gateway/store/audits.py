@@ -25,7 +25,8 @@ async def disagreements(connection: AsyncConnection) -> list[Disagreement]:
     """Accounts whose held money is not that of their holds, or whose spend is not that of their usage rows.
 
     Each question is one statement, which sees one moment: jobs under way make no difference. What a key or
-    team of the same name spent before this one was made is not this one's.
+    team of the same name spent before this one was made is not this one's; but where the clock was set back,
+    this one's own rows are older than it is, and all rows of the name are its own.
     """
     found: list[Disagreement] = []
     for query in _QUESTIONS:
@@ -35,11 +36,16 @@ async def disagreements(connection: AsyncConnection) -> list[Disagreement]:
 
 
 def _question(
-    what: str, name: sa.ColumnElement[Any], recorded: sa.Column[Any], expected: sa.Select[Any]
+    what: str,
+    name: sa.ColumnElement[Any],
+    recorded: sa.Column[Any],
+    expected: sa.Select[Any],
+    or_else: sa.Select[Any] | None = None,
 ) -> sa.Select[Any]:
     is_so = expected.scalar_subquery()
     columns = (sa.literal(what).label("what"), name.label("name"), recorded.label("recorded"))
-    return sa.select(*columns, is_so.label("expected")).where(recorded != is_so).order_by(name)
+    asked = sa.select(*columns, is_so.label("expected")).where(recorded != is_so).order_by(name)
+    return asked if or_else is None else asked.where(recorded != or_else.scalar_subquery())
 
 
 def _sum_of(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -71,6 +77,7 @@ _QUESTIONS = (
         _sum_of(usage, usage.c.team_id == teams.c.id, usage.c.created_at >= teams.c.created_at).correlate(
             teams
         ),
+        _sum_of(usage, usage.c.team_id == teams.c.id).correlate(teams),
     ),
     _question(
         "spent",
@@ -81,6 +88,7 @@ _QUESTIONS = (
             usage.c.key_hash == virtual_keys.c.hash,
             usage.c.created_at >= virtual_keys.c.created_at,
         ).correlate(virtual_keys),
+        _sum_of(usage, usage.c.key_hash == virtual_keys.c.hash).correlate(virtual_keys),
     ),
     _question("spent", _GATEWAY, gateway_budget.c.lifetime_micros, _sum_of(usage)),
 )

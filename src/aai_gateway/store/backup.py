@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from aai_gateway.errors import StoreError
-from aai_gateway.store.engine import BUSY_SECONDS, parse_url
+from aai_gateway.store.engine import BUSY_SECONDS, file_of, parse_url
 
 PAGES_AT_ONCE = 4096
 """Pages (of 4 KiB) copied between two reports of progress."""
@@ -20,20 +20,20 @@ def backup_store(url: str, target: Path, *, overwrite: bool, progress: Callable[
     """Copy the store at a SQLAlchemy URL to the file `target`, and return its bytes. Blocks.
 
     The copy is the store as it was at one moment; writers are not held up. It is checked, on disk, readable
-    by its owner only, and takes its name at the end: an interrupted backup leaves nothing under it.
+    by its owner only (the store's owner where root makes it), and takes its name at the end: an interrupted
+    backup leaves nothing under it.
     `progress(done, pages)` is called as it goes. Raises StoreError.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    source = file_of(parse_url(url))
+    if source is None:
         raise StoreError("The store is in Postgres: back it up with pg_dump --schema=aai_gateway.")
-    source = Path(parsed.database or "").expanduser()
-    if not source.is_file():
-        raise StoreError(f"There is no store at {source} to back up.")
-    if target.exists() and not overwrite:
-        raise StoreError(f"{target} exists already; choose another name or say --force.")
-    if target.exists() and target.samefile(source):
-        raise StoreError(f"{target} is the store itself.")
     try:
+        if not source.is_file():
+            raise StoreError(f"There is no store at {source} to back up.")
+        if target.exists() and not overwrite:
+            raise StoreError(f"{target} exists already; choose another name or say --force.")
+        if target.exists() and target.samefile(source):
+            raise StoreError(f"{target} is the store itself.")
         return _copy(source, target, progress)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"The store cannot be copied to {target}: {error}") from error
@@ -60,6 +60,10 @@ def _copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> i
                     raise StoreError(f"The copy is damaged ({found}); look at the disk of {source}.")
                 # One file, without a log beside it that could be forgotten; a start turns WAL on again.
                 copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+        if os.geteuid() == 0:
+            # Else a gateway that runs as another user could not open the copy once it is put back.
+            owner = source.stat()
+            os.chown(unfinished, owner.st_uid, owner.st_gid)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(target)

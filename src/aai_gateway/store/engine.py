@@ -8,7 +8,7 @@ import sqlite3
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
@@ -20,6 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from aai_gateway.errors import StoreError
 from aai_gateway.store.schema import POSTGRES_SCHEMA, REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's."""
@@ -46,11 +49,17 @@ def parse_url(url: str) -> URL:
         case "sqlite" if parsed.database in (None, "", ":memory:"):
             raise StoreError("The store's URL names no file; use for example sqlite:////var/lib/aai.db.")
         case "sqlite":
-            return parsed.set(drivername="sqlite+aiosqlite")
+            file = str(Path(parsed.database or "").expanduser())
+            return parsed.set(drivername="sqlite+aiosqlite", database=file)
         case "postgresql" | "postgres":
             return parsed.set(drivername="postgresql+psycopg")
         case other:
             raise StoreError(f"The store cannot be kept in {other}; use SQLite or Postgres.")
+
+
+def file_of(url: URL) -> Path | None:
+    """The SQLite file that a URL of `parse_url` names; None for Postgres."""
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def make_engine(url: URL) -> AsyncEngine:
@@ -180,18 +189,32 @@ def _revision(connection: sa.Connection) -> str | None:
     return revision
 
 
-def _run_migrations(connection: sa.Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
+def unknown_revision(found: str) -> str | None:
+    """Why a store at this revision cannot be used; None when it can be, once it is upgraded."""
+    from alembic.script import ScriptDirectory
     from alembic.util.exc import CommandError
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "aai_gateway.store:migrations")
     try:
-        command.upgrade(config, "head")
+        ScriptDirectory.from_config(_migrations()).get_revision(found)
     except CommandError:
-        found = _revision(connection)
-        raise StoreError(
+        return (
             f"The store is at revision {found}, which this release does not know. "
             "Install the aai-gateway release that wrote it, or a newer one."
-        ) from None
+        )
+    return None
+
+
+def _run_migrations(connection: sa.Connection) -> None:
+    from alembic import command
+
+    if (found := _revision(connection)) and (reason := unknown_revision(found)):
+        raise StoreError(reason)
+    command.upgrade(_migrations(connection=connection), "head")
+
+
+def _migrations(**attributes: Any) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", "aai_gateway.store:migrations")
+    return config

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from aai_gateway.errors import StoreError
 from aai_gateway.store import audit_log
-from aai_gateway.store.engine import SNAPSHOT, WRITE, make_engine, parse_url, prepare_file, upgrade
+from aai_gateway.store.engine import SNAPSHOT, WRITE, file_of, make_engine, parse_url, prepare_file, upgrade
 from aai_gateway.store.reader import Reader
+from aai_gateway.store.trouble import advice
 
 T = TypeVar("T")
 
@@ -25,12 +25,20 @@ T = TypeVar("T")
 class Store:
     """Teams, keys, ownership and the ledger, in a SQLite file or in Postgres. Made by `Store.open`."""
 
-    def __init__(self, engine: AsyncEngine, watch: sqlite3.Connection | None, reader: Reader | None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        watch: sqlite3.Connection | None,
+        reader: Reader | None,
+        file: Path | None = None,
+    ) -> None:
         self._engine = engine
         self._writer = engine.execution_options(**{WRITE: True})
         self._write_lock = asyncio.Lock() if watch is not None else None
         self._watch = watch
         self._reader = reader
+        self._file = file
+        self._identity = _identity(file) if file is not None else None
 
     @classmethod
     async def open(cls, url: str) -> Store:
@@ -41,21 +49,21 @@ class Store:
         """
         parsed = parse_url(url)
         engine = make_engine(parsed)
+        file = file_of(parsed)
+        shown = parsed.render_as_string(hide_password=True)
         try:
             watch = reader = None
-            with _clear_errors(f"The store {parsed.render_as_string(hide_password=True)} cannot be opened"):
-                if parsed.get_backend_name() == "sqlite":
-                    await asyncio.to_thread(prepare_file, _file_of(parsed))
+            with _clear_errors(f"The store {shown} cannot be opened", file):
+                if file is not None:
+                    await asyncio.to_thread(prepare_file, file)
                 await upgrade(engine)
-                if parsed.get_backend_name() == "sqlite":
-                    watch = sqlite3.connect(
-                        _file_of(parsed), timeout=0, isolation_level=None, check_same_thread=False
-                    )
+                if file is not None:
+                    watch = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
                     reader = Reader(parsed)
+                return cls(engine, watch, reader, file)
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, watch, reader)
 
     async def close(self) -> None:
         """Close every connection. A second call does nothing."""
@@ -72,7 +80,7 @@ class Store:
 
         Raises StoreError when the database fails.
         """
-        with _clear_errors("The store cannot be read"):
+        with _clear_errors("The store cannot be read", self._file):
             async with self._engine.connect() as connection:
                 yield connection
 
@@ -85,7 +93,7 @@ class Store:
         """
         # SQLite's transactions see one state anyway; Postgres's do when they are told to.
         options = {SNAPSHOT: True} if self._watch is not None else {"isolation_level": "REPEATABLE READ"}
-        with _clear_errors("The store cannot be read"):
+        with _clear_errors("The store cannot be read", self._file):
             async with self._engine.execution_options(**options).connect() as connection:
                 yield connection
 
@@ -98,7 +106,7 @@ class Store:
         if self._reader is None:
             async with self.snapshot() as connection:
                 return await work(connection)
-        with _clear_errors("The store cannot be read"):
+        with _clear_errors("The store cannot be read", self._file):
             return await self._reader.run(work)
 
     @asynccontextmanager
@@ -107,7 +115,7 @@ class Store:
 
         SQLite has one writer. Those of this process wait in line, those of others up to 30 s. What the block
         notes for the audit log is written last.
-        Raises StoreError when the database fails.
+        Raises StoreError when the database fails, or its file is no longer the one that was opened.
         """
         if self._write_lock is None:
             async with self._begin() as connection:
@@ -118,9 +126,19 @@ class Store:
 
     @asynccontextmanager
     async def _begin(self) -> AsyncIterator[AsyncConnection]:
-        with _clear_errors("The store cannot be written"):
+        with _clear_errors("The store cannot be written", self._file):
             async with self._writer.begin() as connection, audit_log.collecting(connection):
                 yield connection
+                self._require_in_place()
+
+    def _require_in_place(self) -> None:
+        """Raise StoreError when the SQLite file no longer has its name: what is written now would be lost."""
+        if self._file is None or _identity(self._file) == self._identity:
+            return
+        raise StoreError(
+            f"The store's file was moved, replaced or removed while it was open: {self._file}. "
+            "Stop every gateway that uses it, put the file back, and start again."
+        )
 
     def change_counter(self) -> int | None:
         """A number that differs once any connection, of any process, has committed; microseconds, no waiting.
@@ -136,15 +154,19 @@ class Store:
             return None
 
 
-def _file_of(url: URL) -> Path:
-    return Path(url.database or "").expanduser()
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
-def _clear_errors(what: str) -> Iterator[None]:
+def _clear_errors(what: str, file: Path | None) -> Iterator[None]:
     """Turn the database's errors into StoreError; their own text names no values."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreError(f"{what}: {cause}") from error
+        raise StoreError(f"{what}: {cause}{advice(cause, file)}") from error
