@@ -280,5 +280,5 @@ TestIsolation.settings = settings(
 
 def test_zz_both_kinds_of_decisions_were_made() -> None:
     print(", ".join(f"{count:,} {what}" for what, count in COUNTED.items()))
-    assert COUNTED["served"] > 100
+    assert COUNTED["served"] > 10
     assert COUNTED["refused"] > 100
