@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aai_gateway.core.regions import Region
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.wire_errors import fits_header
 
 Seconds = Annotated[float, Field(gt=0, le=1_000_000_000)]
 """Up to some thirty years, so that no moment is out of the calendar."""
@@ -194,8 +195,7 @@ class Settings(BaseSettings):
     @field_validator("assemblyai_api_key", "assemblyai_eu_api_key")
     @classmethod
     def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
-        text = key.get_secret_value().strip() if key is not None else ""
-        if not text.isascii() or not text.isprintable():
+        if key is not None and not fits_header(key.get_secret_value().strip()):
             raise ValueError("Must be one line of plain characters: no header can carry what it is.")
         return key
 

@@ -20,7 +20,7 @@ import assemblyai as aai
 import httpx
 from assemblyai.prerecorded.v2 import api
 
-from aai_gateway.core.regions import ALL_REGIONS, Region
+from aai_gateway.core.regions import Region, route_of_segment
 from aai_gateway.errors import ConfigurationError, NotFound, Refused, TranscriptionFailed
 from aai_gateway.retries import delay_before_retry
 from aai_gateway.wire_errors import bare_key, broken_off, too_slow, unreachable, usable_url
@@ -107,9 +107,9 @@ def fetch(client: aai.Client, transcript_id: str) -> aai.Transcript:
     except Refused as refused:
         if refused.text != NotFound().text:
             raise
-        prefix = client.settings.base_url.rpartition("/")[2]
-        where = [f" in the {one.value.upper()}" for one in ALL_REGIONS if one.speech_prefix == prefix]
-        raise NotFound(refused.text + "".join(where)) from refused
+        route = route_of_segment(client.settings.base_url.rpartition("/")[2])
+        where = f" in the {route.region.value.upper()}" if route is not None else ""
+        raise NotFound(f"{refused.text}{where}") from refused
 
 
 def sentences(client: aai.Client, transcript: aai.Transcript) -> list[aai.Sentence]:

@@ -28,12 +28,17 @@ def usable_url(url: str) -> str:
     return url
 
 
+def fits_header(key: str) -> bool:
+    """Whether a key can be sent: a header is one line of ASCII."""
+    return key.isascii() and key.isprintable()
+
+
 def bare_key(key: str) -> str:
     """A key (`sk-…` or `Bearer sk-…`) alone. Raises ConfigurationError for one that no request can carry."""
     bare = key.removeprefix("Bearer ").strip()
     if not bare:
         raise ConfigurationError("The key is empty.")
-    if not (bare.isascii() and bare.isprintable()):
+    if not fits_header(bare):
         raise ConfigurationError("The key has characters that no key has, such as … or a line's end.")
     return bare
 

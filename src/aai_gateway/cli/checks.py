@@ -9,15 +9,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aai_gateway.core.regions import ALL_REGIONS
 from aai_gateway.errors import StoreError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
-
     from aai_gateway.settings import Settings
 
 PACKAGE = "aai-gateway"
@@ -118,7 +115,7 @@ async def store(settings: Settings) -> Check:
     """Whether the store can be read, and whether its tables are this release's; changes nothing."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from aai_gateway.store.engine import file_of, parse_url, unknown_revision
+    from aai_gateway.store.engine import file_of, is_missing, parse_url, unknown_revision
     from aai_gateway.store.schema import REVISION
     from aai_gateway.store.trouble import advice
 
@@ -126,7 +123,7 @@ async def store(settings: Settings) -> Check:
     try:
         url = parse_url(settings.resolved_store_url)
         shown = url.render_as_string(hide_password=True)
-        if _is_missing_file(url):
+        if is_missing(url):
             return Check(name, "ok", f"{shown} will be made at the first start")
         found = await store_revision(settings)
     except StoreError as error:
@@ -150,20 +147,15 @@ async def store_revision(settings: Settings) -> str | None:
 
     Raises StoreError, SQLAlchemyError or OSError when it cannot be read.
     """
-    import sqlalchemy as sa
-
-    from aai_gateway.store.engine import make_engine, parse_url
+    from aai_gateway.store.engine import is_missing, make_engine, parse_url, revision_of
 
     url = parse_url(settings.resolved_store_url)
-    if _is_missing_file(url):
+    if is_missing(url):
         return None
     engine = make_engine(url)
     try:
         async with engine.connect() as connection:
-            if not await connection.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version")):
-                return None
-            found: str | None = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-            return found
+            return await connection.run_sync(revision_of)
     finally:
         await engine.dispose()
 
@@ -171,10 +163,6 @@ async def store_revision(settings: Settings) -> str | None:
 def cause_of(error: Exception) -> str:
     """What a database says is wrong, in one line."""
     return str(getattr(error, "orig", None) or error).splitlines()[0]
-
-
-def _is_missing_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 def _requirements() -> Iterator[tuple[str, str, str | None]]:

@@ -12,6 +12,7 @@ import typer
 
 from aai_gateway.cli.output import note
 from aai_gateway.errors import ConfigurationError
+from aai_gateway.wire_errors import fits_header
 
 if TYPE_CHECKING:
     from aai_gateway.emulator import EmulatorConfig
@@ -21,7 +22,7 @@ app = typer.Typer(add_completion=False)
 
 def parse_key(text: str) -> str:
     """An account key that a header can carry. Raises BadParameter."""
-    if not text.isascii() or not text.isprintable() or text.strip() != text or not text:
+    if not text or text.strip() != text or not fits_header(text):
         raise typer.BadParameter(f"{text!r} is no key that a header can carry.")
     return text
 

@@ -12,7 +12,6 @@ import codecs
 import errno
 import gc
 import io
-import json
 import os
 import sys
 from importlib import import_module
@@ -135,6 +134,8 @@ def _as_json(error: UnicodeError) -> tuple[str, int]:
     """What stdout's encoding lacks, as in JSON, so that JSON stays JSON. Raises any other error."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
+    import json
+
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 

@@ -221,10 +221,9 @@ def _books() -> Books:
 def _has_store() -> bool:
     """Whether there is a store: to look at prices must not make one."""
     from aai_gateway.settings import load_settings
-    from aai_gateway.store.engine import parse_url
+    from aai_gateway.store.engine import is_missing, parse_url
 
-    url = parse_url(load_settings().resolved_store_url)
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").expanduser().exists()
+    return not is_missing(parse_url(load_settings().resolved_store_url))
 
 
 async def _stored_books(store: Store, packaged: PriceBook) -> Books:

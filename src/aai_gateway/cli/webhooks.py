@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from aai_gateway.store import Store
     from aai_gateway.store.webhook_deliveries import Attempt, Delivery
 
-LARGEST_NUMBER = 2**63 - 1
-"""That a database keeps."""
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Webhooks' deliveries: list, resend.")
 
 
@@ -63,10 +60,8 @@ def resend(
     async def work(store: Store) -> Delivery:
         from aai_gateway.store import webhook_deliveries
 
-        found = None
-        if 0 < delivery <= LARGEST_NUMBER:
-            async with store.write() as connection:
-                found = await webhook_deliveries.resend(connection, delivery, utc_now())
+        async with store.write() as connection:
+            found = await webhook_deliveries.resend(connection, delivery, utc_now())
         if found is None:
             raise StoreError(
                 f"There is no delivery {delivery}; `aai-gateway webhooks list` shows those there are."

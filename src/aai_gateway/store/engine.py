@@ -62,6 +62,12 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
+def is_missing(url: URL) -> bool:
+    """Whether a URL of `parse_url` names a SQLite file that is not there yet."""
+    file = file_of(url)
+    return file is not None and not file.exists()
+
+
 def make_engine(url: URL) -> AsyncEngine:
     """An engine for a URL of `parse_url`. Raises StoreError when its driver is not installed."""
     options: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": orjson.loads}
@@ -173,7 +179,7 @@ async def upgrade(engine: AsyncEngine) -> None:
     Raises StoreError when a newer release has written it.
     """
     async with engine.connect() as connection:
-        if await connection.run_sync(_revision) == REVISION:
+        if await connection.run_sync(revision_of) == REVISION:
             return
     async with engine.execution_options(**{WRITE: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -182,7 +188,8 @@ async def upgrade(engine: AsyncEngine) -> None:
         await connection.run_sync(_run_migrations)
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def revision_of(connection: sa.Connection) -> str | None:
+    """The revision of the store's tables, None when there are none."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -207,7 +214,7 @@ def unknown_revision(found: str) -> str | None:
 def _run_migrations(connection: sa.Connection) -> None:
     from alembic import command
 
-    if (found := _revision(connection)) and (reason := unknown_revision(found)):
+    if (found := revision_of(connection)) and (reason := unknown_revision(found)):
         raise StoreError(reason)
     command.upgrade(_migrations(connection=connection), "head")
 

@@ -165,6 +165,8 @@ async def log(
 
 async def resend(connection: AsyncConnection, delivery_id: int, now: datetime) -> Delivery | None:
     """Make a delivery due anew, with all its attempts before it; None when there is none of this id."""
+    if not 0 < delivery_id < 2**63:
+        return None  # no number that a database has
     afresh = {"next_attempt_at": now, "attempts": 0, "delivered_at": None, "gave_up_at": None}
     await connection.execute(sa.update(webhook_deliveries).where(_d.id == delivery_id).values(afresh))
     return next(iter(await _all(connection, _query().where(_d.id == delivery_id))), None)
