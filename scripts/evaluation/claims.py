@@ -37,7 +37,7 @@ def cases_of(meetings: Sequence[Meeting], seed: int = 6) -> list[Case]:
     spoken = [Spoken.of(meeting.sentences) for meeting in meetings]
     cases: list[Case] = []
     for number in range(len(meetings)):
-        chance = random.Random(f"{seed} {meetings[number].name}")  # noqa: S311
+        chance = random.Random(f"{seed} {meetings[number].name}")  # noqa: S311 - repeatable
         cases += _said(number, spoken[number], chance)
         cases += _not_said(number, meetings, spoken, chance)
     return cases + [case for case in _in_other_words(meetings) if case.meeting < len(meetings)]

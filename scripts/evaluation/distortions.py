@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 FILLERS = frozenset(
-    "um uh er erm hmm mm mm-hmm uh-huh ah".split()  # noqa: SIM905
+    "um uh er erm hmm mm mm-hmm uh-huh ah".split()  # noqa: SIM905 - words to read
 )
 SYNONYMS = {
     "think": "believe",
@@ -150,7 +150,7 @@ def shuffled(words: Sequence[str], others: Sequence[str], chance: random.Random)
 
 
 _NUMBERS = tuple(
-    "two three four five six seven eight nine ten twelve fifteen twenty thirty fifty hundred".split()  # noqa: SIM905
+    "two three four five six seven eight nine ten twelve fifteen twenty thirty fifty hundred".split()  # noqa: SIM905 - words to read
 )
 
 

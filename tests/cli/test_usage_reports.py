@@ -264,7 +264,7 @@ def test_a_statement_for_people_says_what_was_free_flagged_and_unknown(run, ledg
     text = run("usage", "statement", "--team", "t2", "--month", "2026-11").stdout
 
     expected = of_team(NOVEMBER, "t2")
-    count = lambda test: len([row for row in expected if test(row)])  # noqa: E731
+    count = lambda test: len([row for row in expected if test(row)])  # noqa: E731 - short
     unknown = count(lambda row: row.status == "unknown")
     assert text.startswith("# News Room/2: AssemblyAI, 2026-11\n")
     assert f"Failed, and free: {count(lambda row: row.status == 'error')} jobs" in text

@@ -108,4 +108,4 @@ def test_a_budget_is_spent_when_it_was_said_to_be(
 
 
 def _said(projection: object) -> tuple[str, int]:
-    return projection.outlook, projection.micros_per_day  # type: ignore[attr-defined]
+    return projection.outlook, projection.micros_per_day  # type: ignore[attr-defined]  # a Projection

@@ -21,7 +21,7 @@ CHAT = {"model": "assemblyai/gpt-5", "messages": [{"role": "user", "content": "H
 
 
 def ask(gateway: GatewayProcess, team: TeamAccess, method: str, path: str, **body: object) -> httpx.Response:
-    return httpx.request(method, gateway.url + path, headers=team.bearer, timeout=60, **body)  # type: ignore[arg-type]
+    return httpx.request(method, gateway.url + path, headers=team.bearer, timeout=60, **body)  # type: ignore[arg-type]  # as httpx takes
 
 
 def test_requests_of_both_kinds_count_together_and_each_is_refused_in_its_shape(

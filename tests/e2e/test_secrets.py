@@ -41,8 +41,8 @@ class Run:
     def ask(self, method: str, path: str, key: str | None, **arguments: object) -> httpx.Response:
         """One request; its answer is kept for the search."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        headers |= dict(arguments.pop("headers", {}))  # type: ignore[call-overload]
-        answer = httpx.request(method, f"{self.gateway.url}{path}", headers=headers, timeout=60, **arguments)  # type: ignore[arg-type]
+        headers |= dict(arguments.pop("headers", {}))  # type: ignore[call-overload]  # as httpx takes
+        answer = httpx.request(method, f"{self.gateway.url}{path}", headers=headers, timeout=60, **arguments)  # type: ignore[arg-type]  # as httpx takes
         told = b"\n".join(b"%s: %s" % pair for pair in answer.headers.raw)
         self.said.append((f"{method} {path} {answer.status_code}", told + b"\n" + answer.content))
         return answer

@@ -55,7 +55,7 @@ def test_a_request_is_one_json_object() -> None:
 @pytest.mark.parametrize("format_", ["readable", "json"])
 def test_the_gateways_own_records_come_in_the_same_form(format_: str) -> None:
     stream = io.StringIO()
-    logs = Logs(format_, stream)  # type: ignore[arg-type]
+    logs = Logs(format_, stream)  # type: ignore[arg-type]  # one of two
     begin([(b"x-request-id", b"my-id")])
     log.debug("not this")
     log.warning("refused %s", "a path\nwith a line of its own")
@@ -77,7 +77,7 @@ def test_a_traceback_shows_no_values(format_: str) -> None:
         raise ZeroDivisionError("of nothing")
 
     stream = io.StringIO()
-    logs = Logs(format_, stream)  # type: ignore[arg-type]
+    logs = Logs(format_, stream)  # type: ignore[arg-type]  # one of two
     try:
         fail("s3cret" + "-value")
     except ZeroDivisionError:

@@ -28,7 +28,7 @@ async def serve(app: ASGIApp, **scope: Any) -> tuple[dict[Place, Counts], tuple[
     """What is counted of a request to `app`, and what its line says."""
     tally, lines = Tally(), Lines()
     observer = Observer(tally)
-    observer._logs = lines  # type: ignore[assignment]
+    observer._logs = lines  # type: ignore[assignment]  # as Logs
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"12345"}

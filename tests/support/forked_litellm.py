@@ -88,5 +88,5 @@ def _run(arguments: list[str], environment: dict[str, str], directory: str, log:
     import uvicorn._subprocess
 
     # Workers are forks too.
-    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
+    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]  # to fork
     litellm.run_server(arguments, standalone_mode=False)

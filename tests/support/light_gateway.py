@@ -260,7 +260,7 @@ def _die_at(death: Death) -> None:
         if chosen:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Store.write = counted  # type: ignore[method-assign]
+    Store.write = counted  # type: ignore[method-assign]  # put in its place
 
 
 def _note(log: Path, line: str) -> None:

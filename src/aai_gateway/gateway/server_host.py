@@ -132,7 +132,7 @@ def refusal_bytes(url: bytes, status: int, text: str, headers: Sequence[tuple[st
 def _guarded(protocol: Any, limits: ConnectionLimits) -> type:
     """uvicorn's protocol with limits. `_unread` counts the bytes since the last head or piece of a body."""
 
-    class GuardedProtocol(protocol):  # type: ignore[misc]
+    class GuardedProtocol(protocol):  # type: ignore[misc]  # a variable
         def __init__(self, *values: Any, **named: Any) -> None:
             self._unread = 0
             self._in_body = self._refused = False

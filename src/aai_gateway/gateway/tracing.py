@@ -77,7 +77,7 @@ class Tracing:
         ending.join(LAST_SECONDS)
         if ending.is_alive():
             # Ends its tries; the thread goes with the process.
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped
 
 
 class ServerSpan:

@@ -17,11 +17,11 @@ from aai_gateway.quotes.numerals import Piece, numbers_joined
 from aai_gateway.quotes.windows import Sentence, Word
 
 FILLERS = frozenset(
-    "um umm uh uhh uhm er erm eh ah hm hmm mm mmm mhm huh".split()  # noqa: SIM905
+    "um umm uh uhh uhm er erm eh ah hm hmm mm mmm mhm huh".split()  # noqa: SIM905 - words to read
 )
 FILLER_PAIRS = frozenset({("you", "know"), ("i", "mean")})
 NEGATIONS = frozenset(
-    "not no never none nothing nobody nowhere neither nor without cannot".split()  # noqa: SIM905
+    "not no never none nothing nobody nowhere neither nor without cannot".split()  # noqa: SIM905 - words to read
 )
 
 _PIECE = re.compile(
@@ -59,7 +59,7 @@ _SPELT: dict[str, tuple[str, ...]] = {
 }
 _CLITICS = {"re": "are", "ve": "have", "ll": "will", "m": "am", "d": "would"}
 _IS_AFTER = frozenset(
-    "it that this he she there here what who where how when why".split()  # noqa: SIM905
+    "it that this he she there here what who where how when why".split()  # noqa: SIM905 - words to read
 )
 _SPELLINGS = (
     (re.compile(r"(?<=..)our(?=$|s$|ed$|ing$|ite|able|ful|less|hood)"), "or"),

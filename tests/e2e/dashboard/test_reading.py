@@ -282,7 +282,7 @@ def assert_share(row: Row, pieces: list[Piece]) -> None:
 
 def assert_transcripts(rows: list[Row], pieces: object) -> None:
     """Each has its length, what it cost, and the line items that made it."""
-    found = {piece.source: piece for piece in pieces}  # type: ignore[attr-defined]
+    found = {piece.source: piece for piece in pieces}  # type: ignore[attr-defined]  # pieces of usage
     for row in rows:
         piece = found[_id(row)]
         assert [piece.micros, *(micros for _, _, micros in piece.lines)] == row.micros

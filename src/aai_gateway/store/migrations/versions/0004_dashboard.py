@@ -92,13 +92,13 @@ def _fill_sums() -> None:
         ("tag", "'', '', '', tag", whole, tagged),
     ):
         op.execute(
-            f"INSERT INTO usage_sums SELECT COALESCE(team_id, ''), '{part}', day, {names}, {sums} "  # noqa: S608
+            f"INSERT INTO usage_sums SELECT COALESCE(team_id, ''), '{part}', day, {names}, {sums} "  # noqa: S608 - ours
             f"FROM {table} GROUP BY 1, 3, 4, 5, 6, 7"
         )
     sums = ", ".join(f"SUM({name})" for name in _SUMS)
     for team, period in (("'*'", "period"), ("team_id", "SUBSTR(period, 1, 7)")):
         op.execute(
-            f"INSERT INTO usage_sums SELECT {team}, part, {period}, service, region, model, name, {sums} "  # noqa: S608
+            f"INSERT INTO usage_sums SELECT {team}, part, {period}, service, region, model, name, {sums} "  # noqa: S608 - ours
             "FROM usage_sums GROUP BY 1, 2, 3, 4, 5, 6, 7"
         )
 
